@@ -12,6 +12,7 @@ use super::{Outcomes, Report, ServiceView, Summary, service_of, threads};
 use reshake_core::net::Timestamp;
 use reshake_core::net::span::SECOND;
 use reshake_core::session::Service;
+use reshake_core::store::ConnectionStore;
 
 /// Pieces for each thread: enough that none waits long for another, few enough that putting them together costs nothing.
 const PIECES: usize = 4;
@@ -102,27 +103,10 @@ impl Counting {
 
     /// Adds what was folded away, and puts everything in the order in which it is shown.
     pub(super) fn finish(mut self, report: &Report<'_>) -> (Summary, Vec<ServiceView>, Primaries) {
-        // What was folded away can no longer be asked whether it belongs to a selection.
-        let evicted = report
-            .engine
-            .connection_store()
-            .evicted()
-            .filter(|_| report.selection.is_none());
-        let counted = std::mem::take(&mut self.services).into_values();
-        let mut services: HashMap<Service, OfService> = counted.map(|of| (of.view.service(), of)).collect();
-        for (service, evicted) in evicted {
-            self.summary.counts.add_evicted(evicted);
-            let known = services.entry(service.clone()).or_insert_with_key(OfService::new);
-            known.view.counts.add_evicted(evicted);
-        }
-        if report.selection.is_none() {
-            let elsewhere = report.engine.connection_store().evicted_elsewhere();
-            self.summary.counts.add_evicted(elsewhere);
-        }
-        self.summary.reasons = self.reasons.sorted();
+        self.summary.reasons = std::mem::take(&mut self.reasons).sorted();
         let first = report.first_time().map_or(0, Timestamp::nanos);
         let start = |bar: i64| Timestamp::from_nanos(first + bar * report.bar_seconds * SECOND);
-        let finished = services.into_values().map(
+        let finished = std::mem::take(&mut self.services).into_values().map(
             |OfService {
                  mut view,
                  reasons,
@@ -134,10 +118,38 @@ impl Counting {
             },
         );
         let mut services: Vec<ServiceView> = finished.collect();
-        services.sort_by(|a, b| {
+        // What was folded away can no longer be asked whether it belongs to a selection.
+        let connection_store = report.engine.connection_store();
+        if report.selection.is_none() && connection_store.evicted_total() > 0 {
+            self.add_evicted(connection_store, &mut services);
+        }
+        services.sort_unstable_by(|a, b| {
             let key = |view: &ServiceView| std::cmp::Reverse(view.counts.outcomes.total());
             (key(a), a.server, &a.server_name, a.transport).cmp(&(key(b), b.server, &b.server_name, b.transport))
         });
         (self.summary, services, self.primaries)
+    }
+
+    /// Adds what was folded away. There may be many services of which nothing is kept: each stands here once.
+    fn add_evicted(&mut self, connection_store: &ConnectionStore, services: &mut Vec<ServiceView>) {
+        self.summary.counts.add_evicted(connection_store.evicted_elsewhere());
+        let kept = services.iter().zip(0..).map(|(view, place)| (view.service(), place));
+        let kept: HashMap<Service, usize> = kept.collect();
+        services.reserve_exact(
+            connection_store
+                .evicted()
+                .filter(|(service, _)| !kept.contains_key(*service))
+                .count(),
+        );
+        for (service, evicted) in connection_store.evicted() {
+            self.summary.counts.add_evicted(evicted);
+            if let Some(view) = kept.get(service).and_then(|place| services.get_mut(*place)) {
+                view.counts.add_evicted(evicted);
+            } else {
+                let mut view = ServiceView::new(service);
+                view.counts.add_evicted(evicted);
+                services.push(view);
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::common::forge::{
     ACK, RST, SYN, Segment, Wire, client_hello, client_side, extensions, full_answer, server_name,
 };
 use crate::common::{items, report_of, text};
+use reshake::model::Report;
 use reshake_core::engine::{Engine, FlowLimits, Limits};
 use reshake_core::net::capture::CaptureFormat;
 use reshake_core::net::{Capture, Notice};
@@ -225,4 +226,33 @@ fn folded_services_are_bounded_and_counted() {
         notices.iter().any(|notice| notice["code"] == "services-not-kept"),
         "{notices:?}"
     );
+}
+
+/// Tens of thousands of services, each of one connection: what is kept of them, told apart of what was folded, and said in
+/// the report stays within the memory that was given, and whatever is not told apart is counted.
+#[test]
+fn a_limit_of_memory_holds_for_services_and_for_what_the_report_says_of_them() {
+    let _alone = alone();
+    let memory = 16 * MB;
+    let connections = 30_000;
+    let ((counted, told, elsewhere), peak) = peak(|| {
+        let mut wire = limited(Limits::within(memory));
+        for number in 0..connections {
+            let (client, server) = honest(number, format!("s{number}.example").as_bytes());
+            wire.exchange(number, &client, &server);
+            // Past the time that a closed connection lingers.
+            wire.now += 2_000_000_000;
+        }
+        let engine = wire.finish();
+        let report = Report::of(&engine, vec![Capture::new("nothing", CaptureFormat::Pcap)]);
+        let services = report.services.iter();
+        let told: u64 = services.map(|service| service.counts.outcomes.total()).sum();
+        let elsewhere = engine.connection_store().evicted_elsewhere().total();
+        let notices = &report.captures[0].notices;
+        assert_eq!(notices.count(Notice::ServicesNotKept), elsewhere);
+        (report.summary.counts.outcomes.total(), told, elsewhere)
+    });
+    assert_eq!((counted, told + elsewhere), (connections.into(), connections.into()));
+    assert!(told > 2_000 && elsewhere > 20_000, "{told} told apart, {elsewhere} not");
+    assert!(peak < memory, "{peak} bytes at the peak");
 }

@@ -2,6 +2,7 @@
 
 use super::DatagramLimits;
 use crate::decrypt::Secrets;
+use crate::store::MAX_VALUE_BYTES;
 use crate::tcp::FlowLimits;
 
 /// Bounds of one run.
@@ -11,6 +12,10 @@ pub struct Limits {
     pub flows: FlowLimits,
     /// Bytes kept for finished connections and credentials; beyond that the oldest are folded into counts.
     pub kept_bytes: usize,
+    /// Whether these bytes are also for the services of finished connections, kept and folded.
+    pub services_count: bool,
+    /// Bytes of names, suite lists, certificates and outer headers that are remembered to be shared.
+    pub shared_bytes: usize,
     /// Nanoseconds of packet time after which a finished connection is folded into the counts when time passes
     /// ([`Engine::advance`](super::Engine::advance)).
     pub kept_for: i64,
@@ -49,6 +54,8 @@ impl Limits {
                 ..FlowLimits::default()
             },
             kept_bytes: (memory - own) / 2,
+            services_count: true,
+            shared_bytes: (memory / 16).min(MAX_VALUE_BYTES),
             kept_for: i64::MAX,
             held_for_keys: rest / 16,
             key_randoms: rest / 16 / Self::RANDOM_BYTES,
@@ -66,6 +73,8 @@ impl Default for Limits {
         Self {
             flows: FlowLimits::default(),
             kept_bytes: 2 << 30,
+            services_count: false,
+            shared_bytes: MAX_VALUE_BYTES,
             kept_for: i64::MAX,
             held_for_keys: 64 << 20,
             key_randoms: Secrets::DEFAULT_LIMIT,
@@ -89,6 +98,7 @@ mod tests {
             let parts = limits.kept_bytes + open + held + keys;
             assert!(parts <= memory && parts > memory / 2, "{parts} of {memory}");
             assert!(limits.kept_bytes > memory / 3, "{limits:?}");
+            assert!(limits.services_count && limits.shared_bytes <= Limits::OWN.min(memory / 16));
         }
     }
 

@@ -1,8 +1,10 @@
 //! Finished connections, bounded: beyond the limit the oldest fold into the counts of their service.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::BuildHasher;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use smallvec::{Array, SmallVec};
 use triomphe::Arc;
 
@@ -32,9 +34,14 @@ pub struct ConnectionStore {
     stragglers: VecDeque<ConnectionId>,
     bytes: usize,
     limit: usize,
+    /// Services of what is kept; `None` where they are not counted.
+    services: Option<KeptServices>,
     /// Connections that go on and are kept as far as they have come.
     open: HashSet<ConnectionId>,
     evicted: BTreeMap<Service, Outcomes>,
+    /// What the services of these take, and the most that they may.
+    evicted_bytes: usize,
+    evicted_limit: usize,
     evicted_total: u64,
     /// Of services beyond those that are told apart.
     elsewhere: Outcomes,
@@ -47,6 +54,11 @@ pub const MAX_EVICTED_SERVICES: usize = 1 << 16;
 /// Longest server name by which they are.
 pub const MAX_EVICTED_NAME: usize = 1024;
 
+/// What a service of kept connections takes beside them, nearly all of it in the report: what is known of it as a whole.
+const KEPT_SERVICE: usize = 3072;
+/// What a service of folded connections takes beside its name: its counts, here and in the report.
+const EVICTED_SERVICE: usize = 640;
+
 /// Connections to come that there is memory for, at most.
 const MAX_ROOMS: usize = 1024;
 /// An allocation costs this much beside its content.
@@ -56,7 +68,55 @@ const SHARED: usize = size_of::<usize>();
 /// A credential with its two counts and its place in the index.
 const CREDENTIAL: usize = size_of::<Credential>() + 2 * SHARED + 3 * ALLOCATION + 32;
 
+/// The services of kept connections, by a number of each: two that have one in common are counted as one.
+#[derive(Debug, Clone, Default)]
+struct KeptServices {
+    connections: HashMap<u64, u32>,
+    bytes: usize,
+}
+
+impl KeptServices {
+    fn number(&self, connection: &Connection) -> u64 {
+        let service = (connection.server, connection.server_name(), connection.transport.kind());
+        self.connections.hasher().hash_one(service)
+    }
+
+    fn cost(connection: &Connection) -> usize {
+        KEPT_SERVICE + connection.server_name().map_or(0, |name| name.len())
+    }
+
+    fn add(&mut self, connection: &Connection) {
+        let count = self.connections.entry(self.number(connection)).or_default();
+        *count += 1;
+        if *count == 1 {
+            self.bytes += Self::cost(connection);
+        }
+    }
+
+    fn subtract(&mut self, connection: &Connection) {
+        let number = self.number(connection);
+        if let Some(count) = self.connections.get_mut(&number) {
+            *count -= 1;
+            if *count == 0 {
+                self.connections.remove(&number);
+                self.bytes = self.bytes.saturating_sub(Self::cost(connection));
+            }
+        }
+    }
+}
+
 impl ConnectionStore {
+    /// Nothing kept yet; beyond `limit` bytes, in which services count as well, the oldest are folded. Of what is folded, as
+    /// many services are told apart as a quarter of that has room for.
+    #[must_use]
+    pub fn counting_services(limit: usize) -> Self {
+        Self {
+            services: Some(KeptServices::default()),
+            evicted_limit: limit / 4,
+            ..Self::new(limit)
+        }
+    }
+
     /// Nothing kept yet; beyond `limit` bytes the oldest are folded.
     #[must_use]
     pub fn new(limit: usize) -> Self {
@@ -68,8 +128,11 @@ impl ConnectionStore {
             stragglers: VecDeque::new(),
             bytes: 0,
             limit,
+            services: None,
             open: HashSet::new(),
             evicted: BTreeMap::new(),
+            evicted_bytes: 0,
+            evicted_limit: usize::MAX,
             evicted_total: 0,
             elsewhere: Outcomes::default(),
             rooms: VecDeque::new(),
@@ -122,9 +185,31 @@ impl ConnectionStore {
             self.open.remove(&id);
         }
         // Connections that turned out to be none leave empty places behind.
-        while self.bytes + self.slots.len() * size_of::<Option<Box<Connection>>>() > self.limit && self.slots.len() > 1
-        {
+        while self.taken() > self.limit && self.slots.len() > 1 {
             self.fold_oldest(credential_store);
+        }
+    }
+
+    /// What counts towards the limit.
+    fn taken(&self) -> usize {
+        let slots = self.slots.len() * size_of::<Option<Box<Connection>>>();
+        let services = self.services.as_ref();
+        self.bytes + slots + services.map_or(0, |services| services.bytes + self.evicted_bytes)
+    }
+
+    /// A connection counts from now on.
+    fn charge(&mut self, connection: &Connection) {
+        self.bytes += cost(connection);
+        if let Some(services) = &mut self.services {
+            services.add(connection);
+        }
+    }
+
+    /// It does not any more.
+    fn discharge(&mut self, connection: &Connection) {
+        self.bytes = self.bytes.saturating_sub(cost(connection));
+        if let Some(services) = &mut self.services {
+            services.subtract(connection);
         }
     }
 
@@ -132,7 +217,7 @@ impl ConnectionStore {
     pub fn keep_open(&mut self, id: ConnectionId, connection: impl Into<KeptConnection>) {
         match self.put(id, connection.into()) {
             None => drop(self.open.insert(id)),
-            Some(connection) => self.bytes = self.bytes.saturating_sub(cost(&connection)),
+            Some(connection) => self.discharge(&connection),
         }
     }
 
@@ -159,13 +244,13 @@ impl ConnectionStore {
 
     /// Fills the slot of a connection. Gives it back, counted, where it has none any more.
     fn put(&mut self, id: ConnectionId, connection: KeptConnection) -> Option<KeptConnection> {
-        self.bytes += cost(&connection);
+        self.charge(&connection);
         let index = id.0.checked_sub(self.base);
         let Some(slot) = index.and_then(|index| self.slots.get_mut(index as usize)) else {
             return Some(connection);
         };
         if let Some(before) = slot.replace(connection) {
-            self.bytes = self.bytes.saturating_sub(cost(&before));
+            self.discharge(&before);
         }
         None
     }
@@ -243,7 +328,7 @@ impl ConnectionStore {
     /// Takes a connection out: it is another leg of one that is kept.
     pub fn remove(&mut self, id: ConnectionId) -> Option<KeptConnection> {
         let connection = self.slots.get_mut(id.0.checked_sub(self.base)? as usize)?.take()?;
-        self.bytes = self.bytes.saturating_sub(cost(&connection));
+        self.discharge(&connection);
         Some(connection)
     }
 
@@ -295,14 +380,19 @@ impl ConnectionStore {
     }
 
     fn counts_of(&mut self, service: Option<Service>) -> &mut Outcomes {
-        let known = |service: &Service| {
-            let name = service.name.as_deref().map_or(0, str::len);
-            let room = self.evicted.len() < MAX_EVICTED_SERVICES && name <= MAX_EVICTED_NAME;
-            room || self.evicted.contains_key(service)
+        let Some(service) = service else {
+            return &mut self.elsewhere;
         };
-        match service.filter(known) {
-            Some(service) => self.evicted.entry(service).or_default(),
-            None => &mut self.elsewhere,
+        let name = service.name.as_deref().map_or(0, str::len);
+        let bytes = self.evicted_bytes + EVICTED_SERVICE + name;
+        let room = self.evicted.len() < MAX_EVICTED_SERVICES && name <= MAX_EVICTED_NAME && bytes <= self.evicted_limit;
+        match self.evicted.entry(service) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) if room => {
+                self.evicted_bytes = bytes;
+                place.insert(Outcomes::default())
+            }
+            Entry::Vacant(_) => &mut self.elsewhere,
         }
     }
 
@@ -328,7 +418,7 @@ impl ConnectionStore {
         // One that is still open loses its place; it is folded when it ends.
         let id = ConnectionId(self.base);
         match self.drop_front() {
-            Some(connection) if self.open.remove(&id) => self.bytes = self.bytes.saturating_sub(cost(&connection)),
+            Some(connection) if self.open.remove(&id) => self.discharge(&connection),
             Some(connection) => self.fold(&connection, credential_store),
             None => {}
         }
@@ -344,7 +434,7 @@ impl ConnectionStore {
     }
 
     fn fold(&mut self, connection: &Connection, credential_store: &mut CredentialStore) {
-        self.bytes = self.bytes.saturating_sub(cost(connection));
+        self.discharge(connection);
         // Whatever stands before it is folded, or has been open all the while.
         let oldest = self.number(self.passed);
         for id in connection
@@ -621,6 +711,59 @@ mod tests {
             ),
             (MAX_EVICTED_SERVICES, 2)
         );
+    }
+
+    #[test]
+    fn where_services_count_those_of_kept_connections_leave_room_for_fewer() {
+        let limit = 100 * PLAIN;
+        let of = |mut connection_store: ConnectionStore, services: u32| {
+            for number in 0..200 {
+                let id = connection_store.reserve();
+                let connection = with_hello(number, &format!("{}.test", number % services), 1);
+                connection_store.keep(id, connection, &mut CredentialStore::default());
+            }
+            (connection_store.len(), connection_store.taken(), connection_store)
+        };
+        let (all, ..) = of(ConnectionStore::new(limit), 200);
+        let (of_one, ..) = of(ConnectionStore::counting_services(limit), 1);
+        let (of_many, taken, connection_store) = of(ConnectionStore::counting_services(limit), 200);
+        assert!(all > 80 && of_one > 80, "{all}, {of_one}");
+        assert!(of_many > 5 && of_many < all / 4, "{of_many}");
+        assert!(taken <= limit && taken > of_many * KEPT_SERVICE, "{taken}");
+        // What comes again is told apart, and what was taken out leaves nothing behind.
+        let (of_few, _, mut few) = of(ConnectionStore::counting_services(limit), 4);
+        assert!(of_few > 60 && of_few < of_one, "{of_few}");
+        for id in all_kept(&few) {
+            few.remove(ConnectionId(id));
+        }
+        let services = few.services.as_ref().expect("counted");
+        assert_eq!((services.bytes, services.connections.len(), few.bytes()), (0, 0, 0));
+        let folded = connection_store.evicted_total();
+        let told: u64 = connection_store.evicted().map(|(_, outcomes)| outcomes.total()).sum();
+        assert_eq!(told + connection_store.evicted_elsewhere().total(), folded);
+        assert_eq!(folded + of_many as u64, 200);
+    }
+
+    #[test]
+    fn of_folded_services_as_many_are_told_apart_as_a_quarter_of_the_limit_has_room_for() {
+        let one = Outcomes {
+            failed: 1,
+            ..Outcomes::default()
+        };
+        let told = |limit, name: usize| {
+            let mut connection_store = ConnectionStore::counting_services(limit);
+            for number in 0..100 {
+                let name = format!("{number:0>name$}");
+                connection_store.add_evicted(Some(at(Some(name.into()))), &one);
+            }
+            let told = connection_store.evicted().count();
+            assert_eq!(told as u64 + connection_store.evicted_elsewhere().total(), 100);
+            told
+        };
+        assert_eq!([told(0, 3), told(4 * EVICTED_SERVICE, 3)], [0, 0]);
+        assert_eq!(told(4 * 10 * (EVICTED_SERVICE + 3), 3), 10);
+        assert_eq!(told(4 * 10 * (EVICTED_SERVICE + 3), 900), 4);
+        assert_eq!(told(1 << 20, 3), 100);
     }
 
     #[test]

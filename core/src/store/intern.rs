@@ -16,16 +16,37 @@ pub const MAX_VALUES: usize = 1 << 16;
 pub const MAX_VALUE_BYTES: usize = 16 << 20;
 
 /// Server names, client stacks, outer headers, and the digests of certificates.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Interner {
     texts: HashMap<Box<[u8]>, Arc<str>>,
     stacks: HashMap<u64, Arc<ClientStack>>,
     outer: HashSet<Arc<[Wrapping]>>,
     certificates: HashMap<Box<[u8]>, [u8; 16]>,
     bytes: usize,
+    /// The most of them.
+    limit: usize,
+}
+
+impl Default for Interner {
+    fn default() -> Self {
+        Self::within(MAX_VALUE_BYTES)
+    }
 }
 
 impl Interner {
+    /// With room for so many bytes, and for no more values than take as much with their places in the tables.
+    #[must_use]
+    pub fn within(limit: usize) -> Self {
+        Self {
+            texts: HashMap::new(),
+            stacks: HashMap::new(),
+            outer: HashSet::new(),
+            certificates: HashMap::new(),
+            bytes: 0,
+            limit,
+        }
+    }
+
     /// Makes room for a value of so many bytes that is remembered next.
     fn make_room(&mut self, bytes: usize) {
         let tables = [
@@ -35,8 +56,10 @@ impl Interner {
             self.certificates.len(),
         ];
         let most = tables.into_iter().max().unwrap_or(0);
-        if most >= MAX_VALUES || self.bytes.saturating_add(bytes) > MAX_VALUE_BYTES {
-            *self = Self::default();
+        // One of the usual length takes no more than its part of the bytes.
+        let values = MAX_VALUES.min(self.limit / (MAX_VALUE_BYTES / MAX_VALUES));
+        if most >= values || self.bytes.saturating_add(bytes) > self.limit {
+            *self = Self::within(self.limit);
         }
         self.bytes = self.bytes.saturating_add(bytes);
     }
@@ -162,6 +185,22 @@ mod tests {
         interner.text(b"one more");
         assert_eq!(interner.texts.len(), 1);
         assert_eq!(interner.bytes, 2 * b"one more".len());
+    }
+
+    #[test]
+    fn a_table_of_fewer_bytes_holds_fewer_values() {
+        let mut interner = Interner::within(MAX_VALUE_BYTES / 4);
+        for number in 0..MAX_VALUES / 4 {
+            interner.text(&number.to_be_bytes());
+        }
+        assert_eq!(interner.texts.len(), MAX_VALUES / 4);
+        interner.text(b"one more");
+        assert_eq!(interner.texts.len(), 1);
+        interner.text(&vec![b'a'; MAX_VALUE_BYTES / 8]);
+        assert_eq!(interner.texts.len(), 1, "it is held twice");
+        // Where there is room for none, the latest is shared all the same.
+        let mut none = Interner::within(0);
+        assert!(Arc::ptr_eq(&none.text(b"a"), &none.text(b"a")));
     }
 
     #[test]

@@ -277,6 +277,7 @@ impl ServiceAnalyses {
         analyses.backend_of = std::mem::take(&mut endpoints.backend_of);
         analyses.tell_machines();
         let of_services = parties.by_service();
+        analyses.services.reserve(parties.services().len());
         for (number, (service, ids)) in (0..).zip(parties.services().iter().zip(of_services.iter())) {
             let members: Vec<_> = connection_store.in_turn(ids).collect();
             let part = analyses.attempts.part(number).cloned().unwrap_or_default();

@@ -51,8 +51,12 @@ impl Context {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             credential_store: CredentialStore::default(),
-            interner: Interner::default(),
-            connection_store: ConnectionStore::new(limits.kept_bytes),
+            interner: Interner::within(limits.shared_bytes),
+            connection_store: if limits.services_count {
+                ConnectionStore::counting_services(limits.kept_bytes)
+            } else {
+                ConnectionStore::new(limits.kept_bytes)
+            },
             secrets: Secrets::of(limits.key_randoms),
             joinable: false,
             held: 0,
