@@ -13,8 +13,11 @@ pub(super) struct Buffer {
     base: u64,
     done: bool,
     error: Option<io::Error>,
-    /// What is asked of the reader at once, after the first time.
+    /// What is asked of the reader at once, the first time and later.
+    first: usize,
     capacity: usize,
+    /// What stands in for this buffer reads in pieces of its size too.
+    bounded: bool,
 }
 
 impl Buffer {
@@ -36,13 +39,27 @@ impl Buffer {
             base: 0,
             done: false,
             error: None,
+            first: Self::FIRST,
             capacity: Self::CAPACITY,
+            bounded: false,
         }
     }
 
     /// Reads in smaller pieces: this is one of very many.
     pub(super) const fn stay_small(&mut self) {
         self.capacity = Self::SMALL;
+    }
+
+    /// Reads no more than so many bytes at once, nor does what unpacks them.
+    pub(super) fn stay_within(&mut self, piece: usize) {
+        self.capacity = piece.min(Self::CAPACITY);
+        self.first = piece.min(Self::FIRST);
+        self.bounded = true;
+    }
+
+    /// What is read at once at most, where that was said.
+    pub(super) fn bound(&self) -> Option<usize> {
+        self.bounded.then_some(self.capacity)
     }
 
     /// The unread bytes at hand.
@@ -115,7 +132,7 @@ impl Buffer {
         self.base = self.offset();
         self.start = 0;
         let usual = if self.data.is_empty() {
-            Self::FIRST
+            self.first
         } else {
             self.capacity
         };
@@ -139,9 +156,10 @@ impl Buffer {
             Ok(0) => {
                 self.done = true;
                 if self.start == self.end {
-                    // Files that are over wait for the report in thousands.
+                    // Files that are over wait for the report in thousands, and so would what unpacks them.
                     self.base = self.offset();
                     (self.data, self.start, self.end) = (Vec::new(), 0, 0);
+                    self.reader = Box::new(io::empty());
                 }
             }
             Ok(count) => self.end = self.end.saturating_add(count).min(self.data.len()),

@@ -19,7 +19,8 @@ pub(super) fn unwrap(mut input: Input) -> Input {
         return input;
     };
     let packed = std::mem::replace(&mut input.buffer, Buffer::new(Box::new(io::empty())));
-    let packed = BufReader::with_capacity(CHUNK, packed.into_reader());
+    let bound = packed.bound();
+    let packed = BufReader::with_capacity(bound.map_or(CHUNK, |bound| bound.min(CHUNK)), packed.into_reader());
     let decoder: Box<dyn Read + Send> = match compression {
         Compression::Gzip => Box::new(MultiGzDecoder::new(packed)),
         Compression::Zstd => Box::new(ZstdDecoder::new(packed)),
@@ -31,6 +32,10 @@ pub(super) fn unwrap(mut input: Input) -> Input {
     } else {
         Box::new(Ahead::Waiting(decoder))
     });
+    if let Some(bound) = bound {
+        // Decoding ahead takes more than what is read at once.
+        input.buffer.stay_within(bound.min(CHUNK / 2));
+    }
     input
 }
 

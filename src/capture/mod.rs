@@ -29,6 +29,7 @@ mod follow;
 mod input;
 mod keylog;
 mod name;
+mod parked;
 mod pcap;
 mod pcapng;
 mod pipe;
@@ -53,6 +54,9 @@ use reopen::Reopened;
 
 /// From so many files on each is open only while it is read: systems allow a process 256 to 1,024 descriptors.
 pub const MANY: usize = 128;
+
+/// The least that a file reads at once: a packet of the usual length with its headers.
+const LEAST_PIECE: usize = 2 << 10;
 
 /// Why a source has no packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,12 +268,13 @@ pub fn recognise(path: &Path, capture: u16) -> Result<OpenedInput, SourceError> 
     recognise_stream(stream, capture)
 }
 
-/// The same for one of very many files ([`MANY`]): it takes no descriptor while it waits for its turn, and less memory.
+/// The same for one of very many files ([`MANY`]): it takes no descriptor while it waits for its turn, and less memory; less
+/// yet where no more than `piece` bytes are to be read at once.
 ///
 /// # Errors
 ///
 /// As [`open`].
-pub fn recognise_one_of_many(path: &Path, capture: u16) -> Result<OpenedInput, SourceError> {
+pub fn recognise_one_of_many(path: &Path, capture: u16, piece: Option<usize>) -> Result<OpenedInput, SourceError> {
     let (file, size) = open_file(path)?;
     // A pipe cannot be opened again where it was left.
     let Some(reader) = size.and_then(|_| Reopened::of(path, &file)) else {
@@ -282,8 +287,24 @@ pub fn recognise_one_of_many(path: &Path, capture: u16) -> Result<OpenedInput, S
     };
     drop(file);
     let mut input = Input::new(&name_of(path), Box::new(reader), size, capture);
-    input.buffer.stay_small();
+    match piece {
+        Some(piece) => input.buffer.stay_within(piece.max(LEAST_PIECE)),
+        None => input.buffer.stay_small(),
+    }
     recognise_input(input)
+}
+
+/// The same for one of so many files that even their first packets are too much to hold: until its time comes, nothing but
+/// that time is kept of it.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn recognise_parked(path: &Path, capture: u16, piece: usize) -> Result<OpenedInput, SourceError> {
+    Ok(match recognise_one_of_many(path, capture, Some(piece))? {
+        OpenedInput::Capture(source) => OpenedInput::Capture(parked::park(source, path, capture, piece)),
+        facts @ OpenedInput::Facts(_) => facts,
+    })
 }
 
 /// As [`recognise`], of bytes that come from anywhere.

@@ -12,7 +12,7 @@ pub(super) struct Reopened {
 }
 
 /// By what a file is known again, whatever has taken its name since.
-type Identity = (u64, u64);
+pub(super) type Identity = (u64, u64);
 
 impl Reopened {
     /// Reads the file at `path` from its start; `None` where the system cannot tell whether it is still the same one.
@@ -41,13 +41,13 @@ impl Read for Reopened {
 
 #[cfg(unix)]
 #[allow(clippy::unnecessary_wraps)]
-fn identity(meta: &Metadata) -> Option<Identity> {
+pub(super) fn identity(meta: &Metadata) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
     Some((meta.dev(), meta.ino()))
 }
 
 #[cfg(not(unix))]
-fn identity(_: &Metadata) -> Option<Identity> {
+pub(super) fn identity(_: &Metadata) -> Option<Identity> {
     None
 }
 

@@ -15,7 +15,7 @@ use crate::model::{Report, SelectError, Selection};
 use crate::render::{html, json, markdown, text};
 use crate::run::{Run, RunOptions};
 use crate::wording::printable;
-use reshake_core::engine::{Limits, Shard};
+use reshake_core::engine::Shard;
 
 pub(super) fn run(arguments: &Analyze, coloured: bool) -> Done {
     let inputs = arguments.inputs();
@@ -162,19 +162,18 @@ pub(super) fn selection(text: Option<&str>) -> Result<Option<Selection>, Status>
 }
 
 fn options(arguments: &Analyze) -> Result<RunOptions, Status> {
-    let limits = arguments.max_memory.map_or_else(Limits::default, Limits::within);
     let stop = arguments.follow.then(interrupt::stop).transpose();
     let follow = stop.map_err(|error| {
         complain(&format!("--follow: signals cannot be caught: {error}"));
         Status::Unreadable
     })?;
     Ok(RunOptions {
-        limits,
         packets: arguments.count,
         follow,
         keylogs: keylogs(&arguments.keys)?,
         joinable: arguments.format == ReportFormat::Facts,
         threads: arguments.threads,
+        ..RunOptions::within(arguments.max_memory)
     })
 }
 

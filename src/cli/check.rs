@@ -14,7 +14,6 @@ use crate::diff::DiffSide;
 use crate::model::{Report, Selection};
 use crate::run::{Run, RunOptions};
 use crate::wording::printable;
-use reshake_core::engine::Limits;
 
 /// Bytes of a rule file at most.
 const MAX_RULES: u64 = 1 << 20;
@@ -110,11 +109,9 @@ fn redact(redaction: &mut Redaction, run: &mut Run, rules: &mut Rules, asked: &m
 }
 
 fn options(arguments: &CheckArgs) -> Result<RunOptions, Status> {
-    let limits = arguments.max_memory.map_or_else(Limits::default, Limits::within);
     Ok(RunOptions {
-        limits,
         keylogs: keylogs(&arguments.keys)?,
-        ..RunOptions::default()
+        ..RunOptions::within(arguments.max_memory)
     })
 }
 

@@ -14,7 +14,6 @@ use crate::model::Report;
 use crate::run::{self, Run, RunOptions};
 use crate::tui;
 use crate::tui::event::Cutter;
-use reshake_core::engine::Limits;
 
 pub(super) fn run(arguments: &View, coloured: bool) -> Done {
     if !is_terminal() {
@@ -25,11 +24,9 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Done {
         complain("standard input ('-') can be read only once");
         return Ok(Status::Usage);
     }
-    let limits = arguments.max_memory.map_or_else(Limits::default, Limits::within);
     let options = RunOptions {
-        limits,
         keylogs: keylogs(&arguments.keys)?,
-        ..RunOptions::default()
+        ..RunOptions::within(arguments.max_memory)
     };
     let mut redaction = Redaction::of(&arguments.redact)?;
     let mut meter = Meter::new(true);

@@ -17,8 +17,12 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Files.
-    pub(super) fn open(paths: &[impl AsRef<Path>], follow: Option<&Arc<AtomicBool>>) -> Self {
+    /// Files. `read_ahead` is what all of them may read ahead together, where that is limited.
+    pub(super) fn open(
+        paths: &[impl AsRef<Path>],
+        follow: Option<&Arc<AtomicBool>>,
+        read_ahead: Option<usize>,
+    ) -> Self {
         let (paths, missing) = capture::expand(paths);
         let mut inputs = Self {
             errors: missing.iter().map(ToString::to_string).collect(),
@@ -27,10 +31,14 @@ impl Inputs {
         for path in &paths {
             inputs.add(&capture::name_of(path), |index| match follow {
                 Some(stop) => capture::open_following(path, index, Arc::clone(stop)).map(OpenedInput::Capture),
-                None if paths.len() >= capture::MANY && !capture::is_standard_input(path) => {
-                    capture::recognise_one_of_many(path, index)
-                }
-                None => capture::recognise(path, index),
+                None if capture::is_standard_input(path) => capture::recognise(path, index),
+                None => match read_ahead {
+                    Some(read_ahead) if paths.len() > 1 => {
+                        capture::recognise_parked(path, index, read_ahead / paths.len())
+                    }
+                    None if paths.len() >= capture::MANY => capture::recognise_one_of_many(path, index, None),
+                    _ => capture::recognise(path, index),
+                },
             });
         }
         inputs

@@ -36,6 +36,9 @@ const PACKETS_PER_LOOK: u64 = 16;
 pub struct RunOptions {
     /// Memory of the engine.
     pub limits: Limits,
+    /// Bytes that all files together may read ahead, as far as each can still read a packet. Without it each reads as much as
+    /// is fastest.
+    pub read_ahead: Option<usize>,
     /// Stop after so many packets of all inputs together.
     pub packets: Option<u64>,
     /// Wait at the end of each file for more, until this is set.
@@ -46,6 +49,18 @@ pub struct RunOptions {
     pub joinable: bool,
     /// Threads that work at once. The result is the same whatever their number; inputs that are followed take one.
     pub threads: Threads,
+}
+
+impl RunOptions {
+    /// A run that keeps no more than so many bytes, where that is limited.
+    #[must_use]
+    pub fn within(memory: Option<usize>) -> Self {
+        Self {
+            limits: memory.map_or_else(Limits::default, Limits::within),
+            read_ahead: memory.map(|memory| memory / 16),
+            ..Self::default()
+        }
+    }
 }
 
 /// Most threads that can be asked for.
@@ -241,7 +256,7 @@ pub fn analyze(
         sources,
         facts,
         mut errors,
-    } = Inputs::open(inputs, options.follow.as_ref());
+    } = Inputs::open(inputs, options.follow.as_ref(), options.read_ahead);
     let mut logs = KeyLogs::open(&options.keylogs, &mut errors);
     let mut timeline = Timeline::new(sources);
     let mut engine = Engine::new(options.limits);

@@ -2,8 +2,11 @@
 
 use std::io::{Cursor, Read, Write};
 
+use std::ops::ControlFlow;
+
 use super::{MB, alone, peak};
 use reshake::capture::Source;
+use reshake::run::{self, RunOptions};
 use reshake_core::net::capture::Ended;
 use reshake_core::net::{Capture, Notice};
 
@@ -21,6 +24,12 @@ fn read(bytes: Vec<u8>) -> (Vec<u64>, Option<Capture>) {
         frames.push(packet.frame.frame());
     }
     (frames, Some(source.capture().clone()))
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(bytes).expect("written to memory");
+    packed.finish().expect("written to memory")
 }
 
 fn words(words: &[u32]) -> Vec<u8> {
@@ -163,9 +172,7 @@ fn compression_is_unpacked_once() {
     let _alone = alone();
     let mut data = [section(), interface(), packet(0)].concat();
     for _ in 0..3 {
-        let mut layer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        layer.write_all(&data).expect("written to memory");
-        data = layer.finish().expect("written to memory");
+        data = gzip(&data);
     }
     let (frames, capture) = read(data);
     assert!(frames.is_empty());
@@ -185,4 +192,36 @@ fn a_zstd_window_is_not_set_aside_for_a_claim() {
         assert!(frames.is_empty());
         assert!(peak < 8 * MB, "window {window:#x}: {peak} bytes at the peak");
     }
+}
+
+/// Thousands of files, plain and compressed, one after the other in time: within a limit of memory none takes a buffer before
+/// its time has come, or keeps one when it is over.
+#[test]
+fn a_limit_of_memory_holds_for_thousands_of_files() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let files = 3_000_u32;
+    let mut paths = Vec::new();
+    for number in 0..files {
+        let header = words(&[0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 101]);
+        let records = (0..200).map(|packet| [words(&[1000 * number + packet, 0, 200, 200]), vec![0x45; 200]].concat());
+        let plain = [header, records.collect::<Vec<_>>().concat()].concat();
+        let bytes = if number % 2 == 0 { plain } else { gzip(&plain) };
+        let path = folder.path().join(number.to_string());
+        std::fs::write(&path, bytes).expect("a temporary file");
+        paths.push(path);
+    }
+    let memory = 16 * MB;
+    let read = |options: &RunOptions| {
+        let (run, peak) = peak(|| run::analyze(&paths, options, &mut |_| ControlFlow::Continue(())));
+        let whole = run.captures.iter().filter(|capture| capture.ended == Ended::EndOfFile);
+        assert_eq!(
+            whole.map(|capture| capture.packets).sum::<u64>(),
+            u64::from(200 * files)
+        );
+        assert_eq!(run.errors, [""; 0]);
+        peak
+    };
+    let peak = read(&RunOptions::within(Some(memory)));
+    assert!(peak < memory, "{peak} bytes at the peak");
 }
