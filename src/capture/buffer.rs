@@ -16,8 +16,8 @@ pub(super) struct Buffer {
     /// What is asked of the reader at once, the first time and later.
     first: usize,
     capacity: usize,
-    /// What stands in for this buffer reads in pieces of its size too.
-    bounded: bool,
+    /// Bytes that reading may take together with unpacking, where that is limited.
+    bound: Option<usize>,
 }
 
 impl Buffer {
@@ -41,7 +41,7 @@ impl Buffer {
             error: None,
             first: Self::FIRST,
             capacity: Self::CAPACITY,
-            bounded: false,
+            bound: None,
         }
     }
 
@@ -50,16 +50,16 @@ impl Buffer {
         self.capacity = Self::SMALL;
     }
 
-    /// Reads no more than so many bytes at once, nor does what unpacks them.
+    /// Reads no more than so many bytes at once.
     pub(super) fn stay_within(&mut self, piece: usize) {
         self.capacity = piece.min(Self::CAPACITY);
         self.first = piece.min(Self::FIRST);
-        self.bounded = true;
+        self.bound = Some(piece);
     }
 
-    /// What is read at once at most, where that was said.
-    pub(super) fn bound(&self) -> Option<usize> {
-        self.bounded.then_some(self.capacity)
+    /// What was said of that.
+    pub(super) const fn bound(&self) -> Option<usize> {
+        self.bound
     }
 
     /// The unread bytes at hand.

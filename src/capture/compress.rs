@@ -19,7 +19,8 @@ pub(super) fn unwrap(mut input: Input) -> Input {
         return input;
     };
     let packed = std::mem::replace(&mut input.buffer, Buffer::new(Box::new(io::empty())));
-    let bound = packed.bound();
+    // Decoding ahead takes all these chunks, and one on each side.
+    let bound = packed.bound().filter(|bound| *bound < (CHUNKS + 2) * CHUNK);
     let packed = BufReader::with_capacity(bound.map_or(CHUNK, |bound| bound.min(CHUNK)), packed.into_reader());
     let decoder: Box<dyn Read + Send> = match compression {
         Compression::Gzip => Box::new(MultiGzDecoder::new(packed)),
@@ -33,7 +34,7 @@ pub(super) fn unwrap(mut input: Input) -> Input {
         Box::new(Ahead::Waiting(decoder))
     });
     if let Some(bound) = bound {
-        // Decoding ahead takes more than what is read at once.
+        // Of less than a chunk at once nothing is decoded ahead.
         input.buffer.stay_within(bound.min(CHUNK / 2));
     }
     input
