@@ -4,8 +4,9 @@ use super::{MB, alone, count, peak, wire};
 use crate::common::forge::{
     ACK, RST, SYN, Segment, Wire, client_hello, client_side, extensions, full_answer, server_name,
 };
-use crate::common::{items, report_of, text};
+use crate::common::{items, report_of, text as member};
 use reshake::model::Report;
+use reshake::render::text::{self, TextOptions};
 use reshake_core::engine::{Engine, FlowLimits, Limits};
 use reshake_core::net::capture::CaptureFormat;
 use reshake_core::net::{Capture, Notice};
@@ -38,7 +39,7 @@ fn honest(random: u32, name: &[u8]) -> (Vec<u8>, Vec<u8>) {
 /// The connections of a report by server name, with their outcomes.
 fn told(engine: Engine) -> Vec<(String, String)> {
     let report = report_of((engine, Vec::new()));
-    let word = |value: &serde_json::Value, member| text(value, member).unwrap_or_default().to_owned();
+    let word = |value: &serde_json::Value, name| member(value, name).unwrap_or_default().to_owned();
     items(&report, "connections")
         .iter()
         .map(|connection| (word(connection, "server_name"), word(connection, "outcome")))
@@ -250,6 +251,11 @@ fn a_limit_of_memory_holds_for_services_and_for_what_the_report_says_of_them() {
         let elsewhere = engine.connection_store().evicted_elsewhere().total();
         let notices = &report.captures[0].notices;
         assert_eq!(notices.count(Notice::ServicesNotKept), elsewhere);
+        let mut page = Vec::new();
+        text::write(&report, TextOptions::default(), &mut page).expect("written to memory");
+        let page = String::from_utf8(page).expect("UTF-8");
+        assert!(page.contains(" services that were told apart\n"), "{page}");
+        assert!(!page.contains("\nall "), "{page}");
         (report.summary.counts.outcomes.total(), told, elsewhere)
     });
     assert_eq!((counted, told + elsewhere), (connections.into(), connections.into()));

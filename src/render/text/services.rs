@@ -193,7 +193,12 @@ impl Page<'_, '_> {
         }
         all.failures = failures::together(self.failures.values().flatten());
         let services = counted(self.report.services.len() as u64, "service", "services");
-        writeln!(self.out, "\n{}", paint(self.style.name, format_args!("all {services}")))?;
+        // Some that were folded away may be counted in the summary only.
+        let title = match self.report.engine.connection_store().evicted_elsewhere().total() {
+            0 => format!("all {services}"),
+            _ => format!("the {services} that were told apart"),
+        };
+        writeln!(self.out, "\n{}", paint(self.style.name, &title))?;
         self.trouble(&all, advised)
     }
 
