@@ -80,6 +80,11 @@ pub trait Source: Send {
     /// Time of the packet that `next` will return.
     fn peek(&mut self) -> Option<Timestamp>;
 
+    /// Whether `next` will return the packet that `peek` announced: one that was let go may be gone.
+    fn is_still_there(&mut self) -> bool {
+        true
+    }
+
     /// What is known of the input so far.
     fn capture(&self) -> &Capture;
 
@@ -295,15 +300,16 @@ pub fn recognise_one_of_many(path: &Path, capture: u16, piece: Option<usize>) ->
 }
 
 /// The same for one of so many files that even their first packets are too much to hold: until its time comes, nothing but
-/// that time is kept of it.
+/// that time is kept of it. What a pipe said once is held all the same.
 ///
 /// # Errors
 ///
 /// As [`open`].
 pub fn recognise_parked(path: &Path, capture: u16, piece: usize) -> Result<OpenedInput, SourceError> {
+    let is_file = path.is_file();
     Ok(match recognise_one_of_many(path, capture, Some(piece))? {
-        OpenedInput::Capture(source) => OpenedInput::Capture(parked::park(source, path, capture, piece)),
-        facts @ OpenedInput::Facts(_) => facts,
+        OpenedInput::Capture(source) if is_file => OpenedInput::Capture(parked::park(source, path, capture, piece)),
+        other => other,
     })
 }
 

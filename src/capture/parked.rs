@@ -51,6 +51,20 @@ fn identity_of(path: &Path) -> Option<Identity> {
 }
 
 impl Parked {
+    /// The source, which is opened the first time.
+    fn wake(&mut self) -> Option<&mut Box<dyn Source>> {
+        if self.source.is_none() && self.error.is_none() {
+            match self.open() {
+                Ok(source) => self.source = Some(source),
+                Err(error) => {
+                    self.capture.ended = Ended::Corrupt;
+                    self.error = Some(error);
+                }
+            }
+        }
+        self.source.as_mut()
+    }
+
     fn open(&self) -> Result<Box<dyn Source>, SourceError> {
         let failed = |cause| SourceError::Open {
             path: self.capture.path.clone(),
@@ -68,16 +82,12 @@ impl Parked {
 
 impl Source for Parked {
     fn next(&mut self) -> Option<Packet<'_>> {
-        if self.source.is_none() && self.error.is_none() {
-            match self.open() {
-                Ok(source) => self.source = Some(source),
-                Err(error) => {
-                    self.capture.ended = Ended::Corrupt;
-                    self.error = Some(error);
-                }
-            }
-        }
-        self.source.as_mut()?.next()
+        self.wake()?.next()
+    }
+
+    fn is_still_there(&mut self) -> bool {
+        // Whoever is awake was asked for the time of this packet.
+        self.source.is_some() || self.wake().is_some_and(|source| source.peek().is_some())
     }
 
     fn peek(&mut self) -> Option<Timestamp> {
@@ -116,6 +126,8 @@ impl Source for Parked {
 mod tests {
     use super::*;
     use crate::capture::testing::{LITTLE, START, pcap_header, record};
+    use crate::capture::{Timeline, recognise_parked};
+    use reshake_core::net::span::SECOND;
 
     fn write(path: &Path, seconds: &[u32]) {
         let records = seconds.iter().map(|second| record(LITTLE, START + second, 0, &[7; 4]));
@@ -169,6 +181,43 @@ mod tests {
             let told = source.take_error().expect("an error").to_string();
             assert_eq!(told.contains("another file has taken its name"), replaced, "{told}");
         }
+    }
+
+    #[test]
+    fn the_others_are_read_though_one_that_waited_is_gone() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let paths = ["a", "b", "c", "d"].map(|name| folder.path().join(name));
+        for (path, second) in paths.iter().zip([1, 2, 3, 4]) {
+            write(path, &[second]);
+        }
+        let mut timeline = Timeline::new(paths.iter().map(|path| parked(path)).collect());
+        std::fs::remove_file(&paths[1]).expect("removed");
+        write(&paths[2], &[]);
+        let mut times = Vec::new();
+        while let Some(packet) = timeline.next() {
+            times.push(packet.time.nanos() / SECOND - i64::from(START));
+        }
+        assert_eq!(times, [1, 4]);
+        assert_eq!(timeline.errors().count(), 1);
+    }
+
+    #[test]
+    fn what_a_pipe_says_is_not_let_go() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("a.pcap");
+        write(&path, &[1, 2]);
+        let bytes = std::fs::read(&path).expect("the file");
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        io::Write::write_all(&mut writer, &bytes).expect("written");
+        drop(writer);
+        let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+        let opened = recognise_parked(Path::new(&path), 0, 4096).expect("a capture");
+        let OpenedInput::Capture(mut source) = opened else {
+            panic!("facts")
+        };
+        assert!(source.peek().is_some());
+        assert_eq!((source.next().is_some(), source.next().is_some()), (true, true));
+        assert!(source.error().is_none());
     }
 
     #[test]

@@ -170,7 +170,9 @@ impl Timeline {
                 self.succeed_one(at);
             }
         }
-        self.current = self.waiting.pop().map(|Reverse((_, _, at))| at);
+        let sources = &mut self.sources;
+        let mut in_turn = std::iter::from_fn(|| self.waiting.pop()).map(|Reverse((_, _, at))| at);
+        self.current = in_turn.find(|at| sources.get_mut(*at).is_some_and(|source| source.is_still_there()));
     }
 
     /// Adds the successor of a source that is over, if it has one.
