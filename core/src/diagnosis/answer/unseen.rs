@@ -35,15 +35,15 @@ impl Cause {
         }
     }
 
-    /// In words, where one sentence is enough.
+    /// In words, where one sentence is enough. It is about these handshakes alone: of others with the same server more may be
+    /// in the capture.
     const fn words(self) -> Option<&'static str> {
         Some(match self {
-            Self::Server { .. } => "nothing that the server sent is in the capture",
-            Self::Client => "nothing that the clients sent is in the capture",
-            Self::Other(Blindness::OneDirection) => "one direction is not in the capture",
-            Self::Other(Blindness::CaptureStartedLate) => "the capture began in the middle of them",
+            Self::Server { .. } => "the capture holds none of the packets that the server sent in them",
+            Self::Client => "the capture holds none of the packets that the clients sent in them",
+            Self::Other(Blindness::CaptureStartedLate) => "they had begun before the capture did",
             Self::Other(Blindness::OpenAtCaptureEnd) => "the capture ended before they were decided",
-            Self::Other(Blindness::Gap) => "packets are missing from the capture",
+            Self::Other(Blindness::Gap) => "packets are missing from the capture, or damaged in it",
             Self::Other(Blindness::Snaplen) => "packets were cut when they were captured",
             Self::Other(_) => return None,
         })
@@ -54,7 +54,7 @@ impl Cause {
         Some(match self {
             Self::Server { over_tcp: true } | Self::Client | Self::Other(Blindness::OneDirection) => BOTH_DIRECTIONS,
             Self::Server { over_tcp: false } => {
-                "capture on the server itself; if it does not answer there either, something on the way drops UDP, or the server is down"
+                "capture on the server itself; if nothing arrives there, UDP is dropped on the way; if it arrives and is not answered, look at the server"
             }
             Self::Other(Blindness::CaptureStartedLate) => "start capturing before the first connection",
             Self::Other(Blindness::OpenAtCaptureEnd) => "capture until the handshakes have ended",
@@ -94,7 +94,7 @@ pub(super) fn one_direction(tally: &ServiceTally) -> Option<Answer> {
     (sessions && tally.declined_one_direction == declined).then(|| {
         Answer::new(
             format!(
-                "{} {} refused; only one direction is in the capture, which does not show why.",
+                "{} {} refused; only one direction of these handshakes is in the capture, which does not show why.",
                 tally.of_offers(declined, "offer", "offers"),
                 was(declined)
             ),
@@ -118,7 +118,7 @@ mod tests {
         let (sentence, action) = told(&[Cause::Client]);
         assert_eq!(
             sentence,
-            "What became of the handshakes is not visible: nothing that the clients sent is in the capture."
+            "What became of the handshakes is not visible: the capture holds none of the packets that the clients sent in them."
         );
         assert_eq!(action.as_deref(), Some(BOTH_DIRECTIONS));
         for blindness in Blindness::ALL {
@@ -152,11 +152,16 @@ mod tests {
         );
         assert_eq!(over_tcp.0, over_udp.0);
         assert!(!over_tcp.1.expect("a remedy").contains("answer"));
-        assert!(over_udp.1.expect("a remedy").contains("if it does not answer"));
+        assert!(over_udp.1.expect("a remedy").contains("not answered"));
         connection.client_side.captured = false;
         connection.server_side.captured = true;
         assert_eq!(of(&connection), Cause::Client);
         assert_eq!(Cause::of(Blindness::Gap, &connection), Cause::Other(Blindness::Gap));
+        // Two captures may have shown half of it each.
+        connection.client_side.captured = true;
+        let (sentence, action) = told(&[of(&connection)]);
+        assert!(sentence.ends_with("in this capture."), "{sentence}");
+        assert_eq!(action.as_deref(), Some(BOTH_DIRECTIONS));
     }
 
     #[test]
@@ -172,7 +177,7 @@ mod tests {
         let answer = one_direction(&tally(2, 0)).expect("an answer");
         assert_eq!(
             answer.sentence,
-            "2 of 3 offers were refused; only one direction is in the capture, which does not show why."
+            "2 of 3 offers were refused; only one direction of these handshakes is in the capture, which does not show why."
         );
         assert!(one_direction(&tally(1, 0)).is_none());
         assert!(one_direction(&tally(2, 1)).is_none());
