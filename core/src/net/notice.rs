@@ -54,8 +54,8 @@ notices! {
     PppProtocolNotDecoded = "ppp-protocol-not-decoded", "PPP frames are compressed, encrypted or split; TCP in them is not seen";
     /// A tunnel in UDP whose content is not decoded; told with its port.
     TunnelNotDecoded = "tunnel-not-decoded", "UDP tunnels carry data that is encrypted or not decoded; TCP in it is not seen";
-    /// IEEE 802.11 data frames that may hold packets and are encrypted, fragments, or hold several.
-    WirelessFrameNotRead = "wireless-frame-not-read", "802.11 data frames are encrypted, fragmented or aggregated; TCP in them is not seen; capture on the wired side, or decrypt them first";
+    /// IEEE 802.11 data frames that may hold packets and are encrypted, fragments, or hold several; and damaged frames.
+    WirelessFrameNotRead = "wireless-frame-not-read", "802.11 data frames are encrypted, fragmented, aggregated or damaged; TCP in them is not seen; capture on the wired side, or decrypt them first";
     /// The snap length cut the frame.
     PacketCutBySnaplen = "packet-cut-by-snaplen", "packets were cut when captured; capture with a snap length of 0 (tcpdump -s 0)";
     /// Packets of blocks that have no room for a time.

@@ -143,6 +143,8 @@ fn tzsp<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
             walk.wrap(Encapsulation::Tzsp);
             Some(NextHeader::Into(Layer::Llc, packet))
         }
+        // A frame that manages the radio hides no packet.
+        IEEE_802_11 if !wireless::may_be_data(inner) => None,
         // IEEE 802.11 that cannot be read, or behind what describes its radio.
         IEEE_802_11 | 119 | 127 if !inner.data.is_empty() => {
             Some(NextHeader::Unsupported(Notice::TunnelNotDecoded, port::TZSP))
@@ -353,6 +355,5 @@ fn capwap<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> Option<NextHeader<'a>> {
         return Some(NextHeader::Into(Layer::Llc, packet));
     }
     // A data frame of IEEE 802.11 in either order of bytes, or a fragment of what may be one.
-    let data_frame = matches!(inner.data, [0x08 | 0x88, ..] | [_, 0x08 | 0x88, ..]);
-    (binding == 1 && data_frame).then_some(NOT_DECODED)
+    (binding == 1 && wireless::may_be_data(inner)).then_some(NOT_DECODED)
 }

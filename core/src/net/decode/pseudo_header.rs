@@ -15,6 +15,7 @@ pub(super) fn radiotap<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<
     const FLAGS: u32 = 1 << 1;
     const MORE_BITS: u32 = 1 << 31;
     const ALIGNED: u8 = 0x20;
+    const DAMAGED: u8 = 0x40;
     let (Some(length), Some(present)) = (bytes.u16_le_at(2), bytes.u32_le_at(4)) else {
         return NextHeader::CUT;
     };
@@ -30,10 +31,13 @@ pub(super) fn radiotap<'a>(walk: &mut Walk<'_>, bytes: Bytes<'a>) -> NextHeader<
         0 => fields,
         _ => fields.next_multiple_of(8).saturating_add(8),
     };
-    let flags = bytes.data.get(flags_at).filter(|_| present & FLAGS != 0);
-    let aligned = flags.is_some_and(|flags| flags & ALIGNED != 0) && flags_at < usize::from(length);
+    let flags = bytes.data.get(flags_at);
+    let flags = flags.filter(|_| present & FLAGS != 0 && flags_at < usize::from(length));
+    let has = |flag| flags.is_some_and(|flags| flags & flag != 0);
     match bytes.skip(usize::from(length)) {
-        Some(rest) => wireless::frame(walk, rest, aligned),
+        // Its checksum is wrong: any bit of it may be. It was sent again.
+        Some(_) if has(DAMAGED) => NextHeader::Skipped(Notice::WirelessFrameNotRead),
+        Some(rest) => wireless::frame(walk, rest, has(ALIGNED)),
         None => NextHeader::CUT,
     }
 }
@@ -179,7 +183,9 @@ pub(super) fn endace(bytes: Bytes<'_>) -> NextHeader<'_> {
         // The same for PPP and Cisco's HDLC over SONET.
         1 | 10 | 15 | 19 => hdlc(bytes, length),
         22 | 23 => skip_into(bytes, length, Layer::Ip),
-        // Cells, and what is counted instead of captured.
+        // Counters, what describes the card and its ports, and padding.
+        13 | 14 | 27 | 48 => NextHeader::Other,
+        // Cells, several channels, and other links.
         _ => NextHeader::Unsupported(Notice::LinkTypeNotSupported, LINK_TYPE),
     }
 }

@@ -83,7 +83,9 @@ fn body(control: [u8; 2], bytes: Bytes<'_>, aligned: bool) -> Body<'_> {
         return Body::Hidden;
     }
     if flags & PROTECTED == 0 {
-        return Body::Packet(sender, rest);
+        let mesh = to && from && is_qos;
+        let packet = if mesh { behind_mesh_control(rest) } else { None };
+        return Body::Packet(sender, packet.unwrap_or(rest));
     }
     // A card that decrypts what it receives leaves the bit set, and may leave the 4 bytes of WEP or the 8 of TKIP and CCMP.
     let opened = [0, 4, 8].into_iter().filter_map(|ahead| rest.skip(ahead));
@@ -91,6 +93,19 @@ fn body(control: [u8; 2], bytes: Bytes<'_>, aligned: bool) -> Body<'_> {
         .into_iter()
         .find(|rest| begins_with_snap(rest.data))
         .map_or(Body::Hidden, |rest| Body::Packet(sender, rest))
+}
+
+/// What stands behind mesh control (§9.2.4.8.3), which the points of a mesh write before the packet: flags that say how many
+/// addresses more there are, a time to live, and a number.
+fn behind_mesh_control(bytes: Bytes<'_>) -> Option<Bytes<'_>> {
+    let addresses = usize::from(bytes.data.first()? & 3);
+    let packet = bytes.skip(addresses.saturating_mul(6).saturating_add(6))?;
+    (!begins_with_snap(bytes.data) && begins_with_snap(packet.data)).then_some(packet)
+}
+
+/// Whether it may be a data frame, with its first two bytes in either order.
+pub(super) const fn may_be_data(bytes: Bytes<'_>) -> bool {
+    matches!(bytes.data, [0x08 | 0x88, ..] | [_, 0x08 | 0x88, ..])
 }
 
 /// LLC with SNAP, and an organisation under which EtherTypes follow (RFC 1042, IEEE 802.1H): 48 bits that chance does not make.

@@ -294,6 +294,10 @@ fn near_misses_of_tunnels_stay_datagrams() {
     change(37_008, 0, 0, 2);
     change(37_008, 0, 1, 4);
     change(37_008, 0, 4, 0xff);
+    // A beacon, which manages the radio; with data it is named.
+    let beacon = |kind| join(&[&[1, 0, 0, 18, 1], &[kind, 0, 0, 0], &[7; 40]]);
+    assert!(is_datagram(&in_udp(37_008, &beacon(0x80))));
+    assert!(!is_datagram(&in_udp(37_008, &beacon(0x88))));
     // A control message of L2TP, a reserved bit, another version, a protocol of PPP itself.
     for flags in [0xc8, 0x10, 0x80] {
         change(1701, 0, 0, flags);

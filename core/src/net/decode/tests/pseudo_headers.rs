@@ -102,6 +102,17 @@ fn a_frame_that_its_card_decrypted_is_read_although_it_is_marked() {
 }
 
 #[test]
+fn what_the_points_of_a_mesh_write_before_a_packet_is_passed() {
+    for addresses in 0..3 {
+        let control = vec![0; 6 * usize::from(addresses)];
+        let body = join(&[&[addresses, 31, 1, 0, 0, 0], &control, &snap()]);
+        hello(BARE, &radio(QOS, 3, 0, &body), &[]);
+        // Only between them.
+        assert!(is_other(BARE, &radio(QOS, TO_POINT, 0, &body)));
+    }
+}
+
+#[test]
 fn other_frames_of_the_radio_are_another_protocol() {
     // A beacon, an acknowledgement, data frames without data, a version that is not known.
     for kind in [0x80, 0xd4, 0x48, 0xc8, 0x09] {
@@ -129,6 +140,9 @@ fn what_describes_the_radio_is_passed() {
     hello(RADIOTAP, &join(&[&two_words, &padded]), &[]);
     // A field outside of the header is none.
     hello(RADIOTAP, &join(&[&[0, 0, 8, 0], &le(2), &frame]), &[]);
+    // Whose checksum is wrong.
+    let damaged = join(&[&[0, 0, 9, 0], &le(2), &[0x50], &frame]);
+    assert_eq!(skipped(RADIOTAP, &damaged), Notice::WirelessFrameNotRead);
     assert_eq!(skipped(RADIOTAP, &[0, 0, 200, 0, 0, 0, 0, 0]), Notice::HeaderCut);
     assert_eq!(skipped(RADIOTAP, &[0, 0, 7, 0, 0, 0, 0, 0]), Notice::HeaderMalformed);
     assert_eq!(skipped(RADIOTAP, &[1, 0, 8, 0, 0, 0, 0, 0]), Notice::HeaderMalformed);
@@ -227,6 +241,10 @@ fn captures_of_routers_and_of_capture_cards() {
     let packet = ipv4(6, &tcp(b"hello"));
     hello(ERF, &record(1, &[], &join(&[&[0x0f, 0, 8, 0], &packet])), &[]);
     hello(ERF, &record(1, &[], &join(&[&[0xff, 3, 0, 0x21], &packet])), &[]);
+    // Counters, and what describes the card.
+    for kind in [13, 14, 27, 48] {
+        assert!(is_other(ERF, &record(kind, &[], &offset)), "{kind}");
+    }
     assert_eq!(
         unsupported(ERF, &record(3, &[], &offset)),
         (Notice::LinkTypeNotSupported, ERF.0)
