@@ -199,7 +199,7 @@ fn describe(start: &[u8], path: &str) -> String {
         (b"snoop\0", "a snoop file; convert it with editcap"),
         (b"RTSS", "a Network Monitor file; convert it with editcap"),
         (b"GMBU", "a Network Monitor file; convert it with editcap"),
-        (b"iptrace ", "a trace of AIX; convert it with editcap"),
+        (b"iptrace ", "an AIX iptrace file; convert it with editcap"),
         (b"\x7fELF", "a program"),
         (b"CLIENT_", "a TLS key log"),
         (b"{", "JSON"),
@@ -218,7 +218,7 @@ fn describe(start: &[u8], path: &str) -> String {
     } else if netscaler {
         "it looks like a NetScaler trace; convert it with editcap".to_owned()
     } else if is_event_trace {
-        "by its name it is an event trace of Windows; convert it with pktmon etl2pcap".to_owned()
+        "by its name it is a Windows event trace; convert it with pktmon etl2pcap, or with etl2pcapng where netsh wrote it".to_owned()
     } else {
         let bytes: Vec<String> = start.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         format!("its first bytes are {}", bytes.join(" "))

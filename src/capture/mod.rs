@@ -448,8 +448,8 @@ mod tests {
         assert!(error(b"{\"a\": 1}").contains("it looks like JSON"));
         let signature = b"\x01\x28\0Netscaler V35 Performance Data\0";
         assert!(error(signature).contains("a NetScaler trace; convert it with editcap"));
-        assert!(error(b"iptrace 2.0").contains("a trace of AIX; convert it with editcap"));
-        assert!(error_of("NetTrace.ETL", &[0, 0, 1, 0]).contains("convert it with pktmon etl2pcap"));
+        assert!(error(b"iptrace 2.0").contains("an AIX iptrace file; convert it with editcap"));
+        assert!(error_of("NetTrace.ETL", &[0, 0, 1, 0]).contains("etl2pcapng where netsh wrote it"));
         assert!(error_of("etl", &[0, 0, 1, 0]).contains("its first bytes are 00 00 01 00"));
         assert!(error(&[0xd4, 0xc3, 0xb2, 0xa1, 2]).contains("after 5 readable bytes"));
         assert!(error(&[0x0a, 0x0d, 0x0d, 0x0a, 28, 0]).contains("after 6 readable bytes"));

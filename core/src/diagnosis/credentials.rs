@@ -77,7 +77,7 @@ impl Resumable {
 }
 
 /// No ticket of TLS 1.3 may be used for longer, in seconds (RFC 8446 §4.6.1).
-const MAX_AGE: i64 = 604_800;
+pub(super) const MAX_AGE: i64 = 604_800;
 
 /// What became of one of the credentials that a hello offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,7 @@ const OFFERS_AT_OTHER_TIMES: &str = "this client offers sessions at other times:
 const MAY_OFFER_AT_OTHER_TIMES: &str = "see first whether this client offers sessions at other times: hellos of its address are missing here, or cut. Capture whole packets, from before it connects";
 
 /// What is said of a cause that rests on what came before, where that is not known.
-const OUT_OF_TURN: &str = "; by their times and by their places in the file this client's connections come in different orders: a clock was set back, or an earlier capture was put behind a later one";
+const OUT_OF_TURN: &str = "; timestamps and frame numbers put the connections of this client's address in different orders: a clock was set back, or an earlier capture was appended to a later one";
 
 /// A reason that holds for a connection.
 #[derive(Debug, Clone)]

@@ -4,14 +4,12 @@ use super::super::attempts::closed_by;
 use super::super::behaviour::Unclean;
 use super::super::confidence::UNITS;
 use super::super::context::{Issuance, RuleContext};
+use super::super::credentials::MAX_AGE;
 use super::super::{Confidence, Evidence, RuleResult};
 use super::reason;
 use crate::net::span::SECOND;
 use crate::net::{FrameRef, Timestamp};
 use crate::session::{CloseClass, Connection, ConnectionId, Side};
-
-/// No ticket of TLS 1.3 may be used for longer (RFC 8446 §4.6.1).
-const SEVEN_DAYS: i64 = 604_800;
 
 /// A cause of silence can be told from mere silence only where this client offers at other times.
 fn at_best(case: &RuleContext<'_>, offers: bool) -> Confidence {
@@ -70,7 +68,7 @@ fn expired(case: &RuleContext<'_>) -> RuleResult {
 fn ran_out(case: &RuleContext<'_>, issuance: &Issuance<'_>) -> Option<(i64, i64, FrameRef)> {
     if issuance.from.is_tls13() {
         let age = case.hello_time().since(issuance.over.time) / SECOND;
-        return (age > SEVEN_DAYS).then_some((age, SEVEN_DAYS, issuance.over.frame));
+        return (age > MAX_AGE).then_some((age, MAX_AGE, issuance.over.frame));
     }
     let mut youngest = None;
     for (_, credential) in case.left_with(issuance.from) {
