@@ -1,7 +1,7 @@
 //! What is not in a capture is told as not visible, and not as what did not happen.
 
 use crate::common::packets::{self, Parsed, RawPacket};
-use crate::common::{fixture, items, report_of_bytes};
+use crate::common::{assert_none, fixture, items, report_of_bytes};
 use serde_json::Value;
 
 /// A connection of a fixture, whose packets a test can lose.
@@ -203,4 +203,52 @@ fn two_legs_of_a_hello_over_quic_that_no_hello_answers_are_one_connection() {
     let told = judged(&all);
     assert_eq!(told.len(), 1);
     assert_eq!(judged(&on_both_sides(&all, [10, 0, 0, 21], [192, 0, 2, 7])), told);
+}
+
+/// The clients that are told something of what came before with confidence, and the first reason.
+fn sure_of_before(packets: &[RawPacket]) -> Vec<String> {
+    let report = report_of_bytes(vec![packets::write(packets)]);
+    let rests_on_before = |reason: &Value| {
+        let name = reason["name"].as_str().unwrap_or_default();
+        let neutral = name == "offer-of-unknown-origin" || name == "first-in-capture";
+        neutral && reason["confidence"] != "possible"
+    };
+    let told = items(&report, "connections")
+        .iter()
+        .flat_map(|connection| items(connection, "reasons").iter().map(move |it| (connection, it)));
+    told.filter(|(_, reason)| rests_on_before(reason))
+        .map(|(connection, reason)| format!("{} {}", connection["client"], reason["name"]))
+        .collect()
+}
+
+/// Of a connection whose data was all lost nothing shows that it was TLS. It may have issued what is offered next, and been its
+/// client's first.
+#[test]
+fn a_connection_of_which_no_data_is_left_may_have_been_the_first_handshake() {
+    for name in [
+        "each-reset-loses",
+        "random-session-id",
+        "parallel-tls13",
+        "compat-session-id",
+    ] {
+        let all = packets::read(fixture(&format!("captures/{name}")).path());
+        let parsed = packets::parse(&all);
+        let first = parsed.iter().flatten().next().expect("a segment");
+        let has_data = |parsed: &Parsed| parsed.payload.as_ref().is_some_and(|payload| !payload.is_empty());
+        let is_lost = |parsed: &Parsed| parsed.client() == first.client() && has_data(parsed);
+        let rest = (all.iter().zip(&parsed))
+            .filter(|(_, parsed)| !parsed.as_ref().is_some_and(is_lost))
+            .map(|(packet, _)| packet.clone());
+        let ip = serde_json::to_value(first.client().ip).expect("an address");
+        let told = sure_of_before(&rest.collect::<Vec<_>>());
+        let of_client: Vec<&String> = told.iter().filter(|told| told.contains(&ip.to_string())).collect();
+        assert!(of_client.is_empty(), "{name}: {of_client:?}");
+        // Where it never spoke at all, there was no handshake.
+        let spoke = |parsed: &Parsed| parsed.client() == first.client() && parsed.flags & 2 == 0;
+        let silent = (all.iter().zip(&parsed))
+            .filter(|(_, parsed)| !parsed.as_ref().is_some_and(spoke))
+            .map(|(packet, _)| packet.clone());
+        let told = sure_of_before(&silent.collect::<Vec<_>>());
+        assert!(told.iter().any(|told| told.contains(&ip.to_string())), "{name}");
+    }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 
 use crate::net::{FrameRef, Timestamp};
-use crate::session::{Blindness, Completed, Connection, ConnectionId};
-use crate::store::ConnectionStore;
+use crate::session::{Blindness, Completed, Connection, ConnectionId, TransportKind};
+use crate::store::{ConnectionStore, VeiledConnections};
 
 use super::behaviour::{ClientBehaviour, ClientBehaviours};
 use super::numbered::Numbered;
@@ -104,9 +104,12 @@ impl History {
             encrypted_issue: vec![None; parties.addresses()],
             out_of_turn: HashSet::new(),
         };
-        let mut files = FileOrder::default();
+        let (mut files, veiled) = (FileOrder::default(), connection_store.veiled());
         for (id, connection) in connection_store.in_turn(parties.order()) {
             history.note_issue(id, connection);
+            if !veiled.is_empty() {
+                history.note_veiled(id, connection, veiled);
+            }
             files.note(connection);
         }
         if files.ran_back {
@@ -149,6 +152,25 @@ impl History {
             && (connection.is_tls13() || connection.version().is_none())
         {
             note_first(first, moment(connection));
+        }
+    }
+
+    /// What a connection of the same address to the same server may have been of which nothing shows that it was TLS: a handshake
+    /// without a visible hello, in which whatever was issued is not visible.
+    fn note_veiled(&mut self, id: ConnectionId, connection: &Connection, veiled: &VeiledConnections) {
+        if connection.transport.kind() != TransportKind::Tcp {
+            return;
+        }
+        let first = veiled.first(connection.client.ip, connection.server);
+        let Some((party, moment)) = self.parties.get(id).zip(first) else {
+            return;
+        };
+        let unnamed = self.unnamed.entry((party.wire, party.place)).or_default();
+        note_first(&mut unnamed.handshake, moment);
+        for firsts in [&mut self.unseen_issue, &mut self.encrypted_issue] {
+            if let Some(first) = firsts.get_mut(party.wire as usize) {
+                note_first(first, moment);
+            }
         }
     }
 

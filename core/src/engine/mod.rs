@@ -251,7 +251,7 @@ impl Engine {
         snapshot.other_connections += self.table.len() as u64;
         for flow in self.table.flows() {
             // Of a flow without a beginning only its end tells whether it is TLS.
-            if flow.data.is_tls() || flow.data.may_begin_late() {
+            if flow.data.is_tls() || flow.data.may_begin_late() || connection::is_veiled(flow) {
                 snapshot.other_connections -= 1;
                 snapshot.finish_flow(ended_here(flow));
             }
@@ -436,9 +436,8 @@ impl Engine {
             .saturating_sub(finished.flow.data.buffered as usize);
         let (confirmed, id, last) = (finished.flow.data.confirmed(), finished.flow.data.id(), self.last);
         let connection = connection::finish(&mut finished, last, &mut self.context);
-        if connection.is_none() && self.context.joinable && self.strays.len() < MAX_STRAYS {
-            self.strays
-                .extend(connection::unclassified(&finished.flow, &mut self.context.interner));
+        if connection.is_none() {
+            self.keep_unclassified(&finished.flow);
         }
         self.note_flow(&finished, confirmed);
         if let Some((id, connection)) = connection {
@@ -466,6 +465,20 @@ impl Engine {
             }
         }
         self.table.recycle(finished);
+    }
+
+    /// Keeps of a connection without TLS what other runs may know better, or that it may have been TLS.
+    fn keep_unclassified(&mut self, flow: &Flow<ConnectionState>) {
+        if self.context.joinable {
+            if self.strays.len() < MAX_STRAYS {
+                self.strays
+                    .extend(connection::unclassified(flow, &mut self.context.interner));
+            }
+        } else if connection::is_veiled(flow) {
+            let [client, server] = flow.ends;
+            let began = (flow.first.time, flow.first.frame);
+            self.context.connection_store.veiled_mut().note(client.ip, server, began);
+        }
     }
 
     fn note_flow(&mut self, finished: &Finished<ConnectionState>, confirmed: Option<bool>) {

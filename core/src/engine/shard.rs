@@ -5,7 +5,7 @@
 
 use hashbrown::HashMap;
 
-use super::connection::{IDLE_NANOS, SILENT_NANOS};
+use super::connection::{IDLE_NANOS, SILENT_NANOS, stays_veiled};
 use super::{Engine, Limits, MAX_NEIGHBOURS, NeighbourSeen};
 use crate::diagnosis::outcome;
 use crate::net::{Capture, Endpoint, Notices, Timestamp};
@@ -125,6 +125,14 @@ pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
         // As one run would have met them, which leaves connections of one shard in their order.
         parts.sort_by_key(|part| part.sighting.connection.hello_time());
         engine.neighbours.sort_by_key(|seen| seen.at.time);
+    }
+    for part in parts.iter().filter(|part| !part.tls) {
+        let connection = &part.sighting.connection;
+        if stays_veiled(connection) {
+            let began = (connection.transport.started, connection.transport.first());
+            let veiled = engine.context.connection_store.veiled_mut();
+            veiled.note(connection.client.ip, connection.server, began);
+        }
     }
     parts.retain(|part| part.tls);
     engine.take(parts.into_iter().map(|part| part.sighting).collect());

@@ -16,6 +16,7 @@ use crate::session::Outcomes;
 use crate::session::{Connection, ConnectionId, Outcome, RareFacts, Service, Transport};
 use crate::store::credentials::CredentialStore;
 use crate::store::open::OpenFacts;
+use crate::store::veiled::VeiledConnections;
 
 /// A finished connection, which snapshots of a run share.
 pub type KeptConnection = Arc<Connection>;
@@ -45,6 +46,8 @@ pub struct ConnectionStore {
     evicted_total: u64,
     /// Of services beyond those that are told apart.
     elsewhere: Outcomes,
+    /// What may be missing among the connections.
+    veiled: VeiledConnections,
     /// Memory for connections to come.
     rooms: VecDeque<OpenFacts>,
 }
@@ -135,6 +138,7 @@ impl ConnectionStore {
             evicted_limit: usize::MAX,
             evicted_total: 0,
             elsewhere: Outcomes::default(),
+            veiled: VeiledConnections::default(),
             rooms: VecDeque::new(),
         }
     }
@@ -323,6 +327,17 @@ impl ConnectionStore {
         for (service, evicted) in std::mem::take(&mut self.evicted) {
             self.evicted.entry(change(service)).or_default().merge(&evicted);
         }
+    }
+
+    /// TCP connections that may have been TLS.
+    #[must_use]
+    pub const fn veiled(&self) -> &VeiledConnections {
+        &self.veiled
+    }
+
+    /// The same, to note one.
+    pub const fn veiled_mut(&mut self) -> &mut VeiledConnections {
+        &mut self.veiled
     }
 
     /// Takes a connection out: it is another leg of one that is kept.

@@ -9,7 +9,7 @@ use crate::net::{At, Segment, Timestamp};
 use crate::session::preamble;
 use crate::session::{
     Blindness, CloseClass, Connection, ConnectionId, CredentialFingerprint, HostFingerprint, KeyOrigin, MergeHints,
-    RareFacts, Seen, Side, SideClose, Transport, classify_close, set_server_back,
+    RareFacts, Seen, Side, SideClose, SideFacts, Transport, classify_close, set_server_back,
 };
 use crate::store::{Interner, KeptConnection};
 use crate::tcp::{Direction, FinCovers, Finished, Flow, Half, PerSide, Reset, Why};
@@ -20,6 +20,28 @@ pub(in crate::engine) const IDLE_NANOS: i64 = MINUTE;
 pub(in crate::engine) const SILENT_NANOS: i64 = 5 * MINUTE;
 
 /// Turns a finished TCP connection into the facts of its TLS connection, where it had one.
+/// Whether a connection that is not known for TLS may have been: it began in the capture, bytes are missing, and no side shows all
+/// that it said. What is missing may be the hellos, behind clear text or in front of all that is there.
+pub(in crate::engine) fn is_veiled(flow: &Flow<ConnectionState>) -> bool {
+    let lacks = |direction: Direction| flow.data.lost[direction].is_some() || flow.half(direction).incomplete_at_end();
+    let said_nothing = |direction: Direction| flow.data.offsets[direction] == 0;
+    let [client, server] = Direction::BOTH.map(lacks);
+    flow.roles_known()
+        && (client || server)
+        && (client || said_nothing(Direction::ToServer))
+        && (server || said_nothing(Direction::ToClient))
+}
+
+/// Whether the same is to be said of one that no other run knew better.
+pub(in crate::engine) fn stays_veiled(unclassified: &Connection) -> bool {
+    let lacks = |side: &SideFacts| matches!(side.tail_loss, Some(Blindness::Gap | Blindness::Snaplen));
+    // Of what is no TLS, the end is not supported.
+    let said_nothing = |side: &SideFacts| side.tail_loss.is_none();
+    let sides = [&unclassified.client_side, &unclassified.server_side];
+    let begun = unclassified.edges.as_deref().is_some_and(|edges| edges.begun);
+    begun && sides.iter().any(|side| lacks(side)) && sides.iter().all(|side| lacks(side) || said_nothing(side))
+}
+
 pub(in crate::engine) fn finish(
     finished: &mut Finished<ConnectionState>,
     last: Option<Timestamp>,
@@ -104,9 +126,9 @@ pub(in crate::engine) fn finish(
 }
 
 /// What a connection without TLS looks like to other runs, which may know it for TLS: where it was seen from its
-/// beginning to its end, there is nothing to join.
+/// beginning to its end, there is nothing to join, unless its handshake may be missing.
 pub(in crate::engine) fn unclassified(flow: &Flow<ConnectionState>, interner: &mut Interner) -> Option<Connection> {
-    if flow.roles_known() && flow.closed() {
+    if flow.roles_known() && flow.closed() && !is_veiled(flow) {
         return None;
     }
     // A few records alone make no TLS connection, but they may be the end of one.
