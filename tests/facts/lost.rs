@@ -252,3 +252,45 @@ fn a_connection_of_which_no_data_is_left_may_have_been_the_first_handshake() {
         assert!(told.iter().any(|told| told.contains(&ip.to_string())), "{name}");
     }
 }
+
+/// Whoever knows the ports alone can send what looks like a fatal alert, but not into the window of its receiver.
+#[test]
+fn an_alert_far_ahead_of_all_that_was_acknowledged_is_not_believed() {
+    let name = "captures/open-at-end";
+    let all = packets::read(fixture(name).path());
+    let told = judged(&all);
+    let parsed = packets::parse(&all);
+    let data = parsed
+        .iter()
+        .enumerate()
+        .filter_map(|(at, parsed)| Some((at, parsed.as_ref()?)));
+    let of_server = data
+        .filter(|(_, parsed)| parsed.client() != parsed.source)
+        .rfind(|(_, parsed)| parsed.payload.as_ref().is_some_and(|payload| payload.len() > 7));
+    let (at, parsed) = of_server.expect("data of a server");
+    let payload = parsed.payload.clone().expect("data");
+    let tcp = parsed.tcp().expect("a header");
+    let mut forged = all[at].clone();
+    forged.data.truncate(payload.start);
+    forged.data.extend([21, 3, 3, 0, 2, 2, 40]);
+    // IPv4: its length.
+    let length = u16::try_from(forged.data.len() - 14).expect("short");
+    forged.data[16..18].copy_from_slice(&length.to_be_bytes());
+    forged.original_len = u32::try_from(forged.data.len()).expect("short");
+    let number = &mut forged.data[tcp + 4..tcp + 8];
+    let seq = u32::from_be_bytes(number.try_into().expect("four bytes"));
+    number.copy_from_slice(&seq.wrapping_add(50_000_000).to_be_bytes());
+    forged.time = all.last().expect("packets").time;
+    let mut with = all.clone();
+    with.push(forged);
+    assert_eq!(judged(&with), told);
+    let report = report_of_bytes(vec![packets::write(&with)]);
+    let failed = items(&report, "connections").iter();
+    assert_none(
+        "fatal alerts that nobody sent",
+        &failed
+            .filter(|connection| connection["close"]["class"] == "fatal-alert")
+            .map(|connection| connection["client"].to_string())
+            .collect::<Vec<_>>(),
+    );
+}

@@ -22,6 +22,10 @@ const LITTLE: u32 = 32 * 1024;
 /// Stream offsets start here, so that data before the first segment seen still has a positive offset.
 const ORIGIN: u64 = 1 << 32;
 
+/// Further than this ahead of all that a receiver acknowledged nothing is in its window: that of the usual size, scaled, with room
+/// to spare.
+const REACH: u64 = 1 << 24;
+
 /// The anchor moves on once the stream is this far from it: half the number space would be too far.
 const MOVE_ANCHOR: u64 = 1 << 29;
 
@@ -221,6 +225,12 @@ impl Assembler {
             if self.drop_keep_alive() {
                 return self.pop_waiting();
             }
+        }
+        if self.flushing && self.is_out_of_reach(first_offset) {
+            // What is left stands further ahead still. The stream stands where it stood, and whether it went on is not known.
+            self.waiting = Vec::new();
+            self.waiting_bytes = 0;
+            return Some(Piece::Gap(first_offset - self.next, GapCause::Loss, first_at));
         }
         if first_offset > self.next {
             let cause = self.give_up(first_offset)?;
@@ -429,6 +439,18 @@ impl Assembler {
     }
 
     /// Whether the gap before `first` is given up, and why.
+    /// Whether the receiver, of which acknowledgements were seen, cannot have accepted what stands at this offset: somebody else
+    /// sent it, and made the number up.
+    fn is_out_of_reach(&self, offset: u64) -> bool {
+        self.acknowledged > 0 && offset > self.next.max(self.acknowledged) + REACH
+    }
+
+    /// Whether the same is true of FIN.
+    #[must_use]
+    pub(super) fn is_end_out_of_reach(&self) -> bool {
+        self.started && self.end.is_some_and(|end| self.is_out_of_reach(end.get()))
+    }
+
     fn give_up(&mut self, first: u64) -> Option<GapCause> {
         if self.flushing || (self.acknowledged > first && self.is_out_of_patience()) {
             return Some(GapCause::Loss);
@@ -451,6 +473,36 @@ mod tests {
             frame: FrameRef::new(0, frame),
             time: Timestamp::from_nanos(0),
         }
+    }
+
+    #[test]
+    fn what_no_receiver_can_have_accepted_is_not_of_the_stream() {
+        let told = |acknowledged: Option<u32>, ahead: u32| {
+            let mut assembler = Assembler::default();
+            assembler.start(SeqNumber(100));
+            assembler.push(SeqNumber(100), b"hello", 0, at(1));
+            let seq = SeqNumber(105).plus(ahead);
+            assembler.push(seq, b"alert", 0, at(2));
+            assembler.finish(seq.plus(5));
+            if let Some(acknowledged) = acknowledged {
+                assembler.acknowledge(SeqNumber(acknowledged));
+            }
+            let fin = !assembler.is_end_out_of_reach();
+            assembler.flush();
+            let pieces: Vec<Piece<'_>> = std::iter::from_fn(|| assembler.pop()).collect();
+            assert!(
+                matches!(pieces.first(), Some(Piece::Gap(..))),
+                "what it was is not known"
+            );
+            let data = pieces.iter().any(|piece| matches!(piece, Piece::Data(..)));
+            assert!(data || assembler.incomplete_at_end(), "nor whether more was to come");
+            (data, fin)
+        };
+        assert_eq!(told(Some(105), 50_000_000), (false, false));
+        assert_eq!(told(Some(105), 1_000_000), (true, true));
+        // Bytes may be lost here that the receiver has, or nothing of the receiver was captured.
+        assert_eq!(told(Some(50_000_000), 50_000_000), (true, true));
+        assert_eq!(told(None, 50_000_000), (true, true));
     }
 
     /// Everything the assembler yields for the segments, gaps as `(n)`.

@@ -260,6 +260,13 @@ impl<T> Flow<T> {
         silent || own.acknowledged.is_none_or(|told| number.distance(told) > 0)
     }
 
+    /// When one side sent FIN, where the other side can have accepted it.
+    #[must_use]
+    pub fn accepted_fin(&self, direction: Direction) -> Option<At> {
+        let half = self.half(direction);
+        half.fin.filter(|_| !half.assembler.is_end_out_of_reach())
+    }
+
     /// The guess about who is the client was wrong.
     pub fn swap(&mut self) {
         self.client_is_low = !self.client_is_low;

@@ -255,7 +255,7 @@ fn finish_side(open: &mut HandshakeTracker, flow: &Flow<ConnectionState>, direct
     let torn = inside && flow.fin_is_lost(direction);
     let facts = open.facts_mut().side_mut(side(direction));
     facts.captured = half.first.is_some();
-    facts.fin = half.fin;
+    facts.fin = flow.accepted_fin(direction);
     facts.fin_covers = if torn {
         FinCovers::Part
     } else {
