@@ -294,3 +294,36 @@ fn an_alert_far_ahead_of_all_that_was_acknowledged_is_not_believed() {
             .collect::<Vec<_>>(),
     );
 }
+
+/// Where nothing of anything was captured for long, nobody saw that a connection was silent: a later capture may stand behind an
+/// earlier one.
+#[test]
+fn a_pause_of_the_capture_is_no_silence_of_its_connections() {
+    let all = packets::read(fixture("captures/open-at-end").path());
+    let last = all.last().expect("packets").time;
+    let parsed = packets::parse(&all);
+    let syn = (all.iter().zip(&parsed)).find(|(_, parsed)| parsed.as_ref().is_some_and(|parsed| parsed.flags == 2));
+    let (other, other_parsed) = syn.expect("a SYN");
+    let tcp = other_parsed.as_ref().and_then(Parsed::tcp).expect("a header");
+    let silent = |minutes: &[i64]| {
+        let mut with = all.clone();
+        for minute in minutes {
+            // Of another client, that nobody answers.
+            let mut syn = other.clone();
+            syn.data[tcp..tcp + 2].copy_from_slice(&[0xff, 0xfe]);
+            syn.time = last + minute * 60_000_000_000;
+            with.push(syn);
+        }
+        let report = report_of_bytes(vec![packets::write(&with)]);
+        let class = |connection: &Value| connection["close"]["class"].clone();
+        let classes: Vec<Value> = items(&report, "connections").iter().map(class).collect();
+        classes.iter().filter(|class| *class == "timeout-silent").count()
+    };
+    assert_eq!(silent(&[]), 0);
+    let watched = silent(&[4, 8, 12]);
+    assert!(watched > 0);
+    assert_eq!(
+        [silent(&[60]), silent(&[3, 60, 63, 66]), silent(&[3, 6, 60])],
+        [0, 0, watched]
+    );
+}

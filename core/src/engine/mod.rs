@@ -11,6 +11,7 @@ mod limits;
 mod pipeline;
 mod proxied;
 mod shard;
+mod watch;
 
 use std::collections::VecDeque;
 
@@ -31,6 +32,7 @@ use datagrams::{Arrival, DatagramEngine, Datagrams};
 pub use limits::Limits;
 pub use pipeline::{Order, StepBatch, TcpStage, TlsStage};
 pub use shard::{Shard, join};
+use watch::{Silence, Watch};
 
 #[cfg(feature = "serde")]
 use {
@@ -82,6 +84,7 @@ pub struct Engine {
     /// The time of the packet that came last. Where the clock was set back, or an earlier capture stands behind a later one, there
     /// were later times; what came last was followed by no silence all the same.
     last: Option<Timestamp>,
+    watch: Watch,
     /// Connections without TLS that other runs may know better.
     strays: Vec<Connection>,
     limits: Limits,
@@ -119,6 +122,7 @@ impl Engine {
             datagrams: Datagrams::new(limits.datagrams),
             other_connections: 0,
             last: None,
+            watch: Watch::default(),
             strays: Vec::new(),
             limits,
             events: None,
@@ -148,6 +152,7 @@ impl Engine {
     pub fn push(&mut self, packet: &Packet<'_>) {
         let at = packet.at();
         self.last = Some(at.time);
+        self.watch.note(at.time);
         // What is over by now is over before this packet, whether or not somebody asked in between.
         self.table.advance(at.time);
         self.expire();
@@ -245,6 +250,7 @@ impl Engine {
             neighbours: self.neighbours.clone(),
             other_connections: self.other_connections,
             last: self.last,
+            watch: self.watch.clone(),
             drops: self.drops.clone(),
             ..Self::new(self.limits)
         };
@@ -272,8 +278,9 @@ impl Engine {
         if !flow.data.is_untold() || !flow.data.is_decided(flow.is_closing(), &self.context.credential_store) {
             return;
         }
-        let (mut copy, last) = (ended_here(flow), self.last);
-        let told = connection::finish(&mut copy, last, &mut self.context);
+        let mut copy = ended_here(flow);
+        let silence = self.silence_since(copy.flow.last.time);
+        let told = connection::finish(&mut copy, silence, &mut self.context);
         let decided = |completed| matches!(completed, Completed::Yes | Completed::No);
         // A connection that ended in the middle of what is still to come in order has its say when it is buried.
         let Some((id, connection)) = told.filter(|(_, connection)| decided(connection.completed)) else {
@@ -425,17 +432,26 @@ impl Engine {
             flow.half_mut(direction).assembler.flush();
             direction = deliver_waiting(flow, direction, &mut self.context).opposite();
         }
-        self.bury(finished);
+        let silence = self.silence_since(finished.flow.last.time);
+        self.bury(finished, silence);
+    }
+
+    /// The silence after a packet.
+    fn silence_since(&self, time: Timestamp) -> Silence {
+        Silence {
+            quiet: self.last.map_or(0, |last| last.since(time)),
+            watched: self.watch.after(time),
+        }
     }
 
     /// Keeps a connection that is over, of which every piece was delivered.
-    fn bury(&mut self, mut finished: Finished<ConnectionState>) {
+    fn bury(&mut self, mut finished: Finished<ConnectionState>, silence: Silence) {
         self.context.buffered = self
             .context
             .buffered
             .saturating_sub(finished.flow.data.buffered as usize);
-        let (confirmed, id, last) = (finished.flow.data.confirmed(), finished.flow.data.id(), self.last);
-        let connection = connection::finish(&mut finished, last, &mut self.context);
+        let (confirmed, id) = (finished.flow.data.confirmed(), finished.flow.data.id());
+        let connection = connection::finish(&mut finished, silence, &mut self.context);
         if connection.is_none() {
             self.keep_unclassified(&finished.flow);
         }
@@ -477,7 +493,10 @@ impl Engine {
         } else if connection::is_veiled(flow) {
             let [client, server] = flow.ends;
             let began = (flow.first.time, flow.first.frame);
-            self.context.connection_store.veiled_mut().note(client.ip, server, began);
+            self.context
+                .connection_store
+                .veiled_mut()
+                .note(client.ip, server, began);
         }
     }
 

@@ -7,6 +7,7 @@
 //! does one stage depend on the other: before that, both become one engine again.
 
 use super::datagrams::Arrival;
+use super::watch::{Silence, Watch};
 use super::{Engine, Limits, NeighbourSeen, connection};
 use crate::datagram::Gate;
 use crate::net::{
@@ -87,6 +88,7 @@ struct EndedConnection {
     rest: Option<Box<Rest>>,
     /// The latest time of any packet so far.
     last: Option<Timestamp>,
+    silence: Silence,
 }
 
 /// Pieces from the client and from the server, as TCP takes them.
@@ -120,6 +122,7 @@ pub struct TcpStage {
     decoder: FrameDecoder,
     gate: Gate,
     last: Option<Timestamp>,
+    watch: Watch,
     lines: Lines,
 }
 
@@ -155,6 +158,7 @@ impl TcpStage {
             decoder: FrameDecoder::new(),
             gate: Gate::default(),
             last: None,
+            watch: Watch::default(),
             lines: Lines {
                 table: FlowTable::new(limits.flows, opens),
                 numbers: Numbers::default(),
@@ -178,10 +182,16 @@ impl TcpStage {
     pub fn push(&mut self, packet: &Packet<'_>) {
         let at = packet.at();
         self.last = Some(at.time);
+        self.watch.note(at.time);
         let lines = &mut self.lines;
         lines.table.advance(at.time);
         while let Some(finished) = lines.table.expire() {
-            lines.end(finished, self.last);
+            let last = finished.flow.last.time;
+            let silence = Silence {
+                quiet: at.time.since(last),
+                watched: self.watch.after(last),
+            };
+            lines.end(finished, self.last, silence);
         }
         match &self.decoder.decode(packet) {
             Decoded::Segment(segment) => {
@@ -283,7 +293,7 @@ impl Lines {
         }
     }
 
-    fn end(&mut self, Finished { mut flow, why }: Finished<Link>, last: Option<Timestamp>) {
+    fn end(&mut self, Finished { mut flow, why }: Finished<Link>, last: Option<Timestamp>, silence: Silence) {
         let rest: Rest = Direction::BOTH.map(|direction| {
             let assembler = &mut flow.half_mut(direction).assembler;
             assembler.flush();
@@ -296,6 +306,7 @@ impl Lines {
             why,
             rest: rest.iter().any(|pieces| !pieces.is_empty()).then(|| Box::new(rest)),
             last,
+            silence,
         }));
     }
 }
@@ -410,6 +421,7 @@ impl TlsStage {
     #[must_use]
     pub fn join(mut self, front: TcpStage) -> Engine {
         let (decoder, gate, last) = (front.decoder, front.gate, front.last);
+        let watch = front.watch;
         let table = front.lines.table.map(|flow| {
             let mut shadow = self.unite(flow);
             connection::account(&mut shadow.flow, &mut self.engine.context.buffered);
@@ -420,6 +432,7 @@ impl TlsStage {
             table,
             gate,
             last,
+            watch,
             ..self.engine
         }
     }
@@ -486,13 +499,20 @@ impl TlsStage {
         shadow.deliver(place.direction, piece, acknowledged, &mut self.engine);
     }
 
-    fn end(&mut self, EndedConnection { flow, why, rest, last }: EndedConnection) {
+    fn end(&mut self, ended: EndedConnection) {
+        let EndedConnection {
+            flow,
+            why,
+            rest,
+            last,
+            silence,
+        } = ended;
         let mut shadow = self.unite(flow);
         if let Some(rest) = rest {
             deliver_rest(&mut shadow, &rest, &mut self.engine);
         }
         self.engine.last = last;
-        self.engine.bury(Finished { flow: shadow.flow, why });
+        self.engine.bury(Finished { flow: shadow.flow, why }, silence);
     }
 
     /// What both stages know of a connection.

@@ -6,6 +6,7 @@
 use hashbrown::HashMap;
 
 use super::connection::{IDLE_NANOS, SILENT_NANOS, stays_veiled};
+use super::watch::{Silence, Watch};
 use super::{Engine, Limits, MAX_NEIGHBOURS, NeighbourSeen};
 use crate::diagnosis::outcome;
 use crate::net::{Capture, Endpoint, Notices, Timestamp};
@@ -35,6 +36,9 @@ pub struct Shard {
     pub other_connections: u64,
     /// Time of the last packet.
     pub last: Option<Timestamp>,
+    /// First and last packet of each stretch of time that it covers without a long pause.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub watched: Vec<[Timestamp; 2]>,
     /// TLS connections in the order of their numbers.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub connections: Vec<PartialConnection>,
@@ -56,6 +60,7 @@ impl Shard {
             neighbours: engine.neighbours.clone(),
             other_connections: engine.other_connections,
             last: engine.last,
+            watched: engine.watch.stretches().to_vec(),
             connections: connections
                 .map(|(id, connection)| PartialConnection::of(id, connection, &engine.context.credential_store))
                 .collect(),
@@ -90,6 +95,7 @@ pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
     let mut captures = Vec::new();
     let mut parts = Vec::new();
     let several = shards.len() > 1;
+    let mut watched = Vec::new();
     for (number, shard) in shards.into_iter().enumerate() {
         captures.extend(shard.captures);
         engine.notices.merge(&shard.notices);
@@ -97,6 +103,7 @@ pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
         engine.neighbours.extend(shard.neighbours.into_iter().take(room));
         engine.other_connections = engine.other_connections.saturating_add(shard.other_connections);
         engine.last = engine.last.max(shard.last);
+        watched.extend(shard.watched);
         for (service, evicted) in shard.evicted {
             engine.context.connection_store.add_evicted(service, &evicted);
         }
@@ -134,6 +141,7 @@ pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
             veiled.note(connection.client.ip, connection.server, began);
         }
     }
+    engine.watch = Watch::joined(watched);
     parts.retain(|part| part.tls);
     engine.take(parts.into_iter().map(|part| part.sighting).collect());
     (engine, captures)
@@ -229,8 +237,7 @@ impl Engine {
     fn take(&mut self, mut sightings: Vec<PartialConnection>) {
         for sighting in &mut sightings {
             let connection = &mut sighting.connection;
-            let quiet = self.last.map_or(0, |last| last.since(connection.transport.ended));
-            grow_quiet(connection, quiet);
+            grow_quiet(connection, self.silence_since(connection.transport.ended));
         }
         let ids: Vec<ConnectionId> = sightings
             .iter()
@@ -253,7 +260,7 @@ impl Engine {
 }
 
 /// The input went on after the end of the run that saw the connection: one that was open then has been silent since.
-fn grow_quiet(connection: &mut Connection, quiet: i64) {
+fn grow_quiet(connection: &mut Connection, Silence { quiet, watched }: Silence) {
     let ended = Side::BOTH.iter().any(|side| connection.side(*side).is_over());
     let by_silence = connection.close.class.blind().is_some_and(Blindness::is_end_of_capture)
         && !(matches!(connection.completed, Completed::Blind(_)) && connection.answer.yes().is_none());
@@ -264,7 +271,7 @@ fn grow_quiet(connection: &mut Connection, quiet: i64) {
     let said_goodbye = ends.iter().any(|end| may_be_goodbye(connection, end));
     // Over UDP nothing joins what goes on in another run with what began in this one: it may not have been silent at all.
     let joined = connection.transport.kind() == TransportKind::Tcp;
-    if by_silence && joined && !said_goodbye && quiet >= SILENT_NANOS {
+    if by_silence && joined && !said_goodbye && quiet.min(watched) >= SILENT_NANOS {
         connection.close.class = Seen::Yes(CloseClass::TimeoutSilent);
     }
     if quiet >= IDLE_NANOS {

@@ -3,9 +3,10 @@
 use super::{ConnectionState, Context, StreamState, side};
 use crate::decrypt::ConnectionKeys;
 use crate::diagnosis::outcome;
+use crate::engine::watch::Silence;
 use crate::handshake::HandshakeTracker;
 use crate::net::span::MINUTE;
-use crate::net::{At, Segment, Timestamp};
+use crate::net::{At, Segment};
 use crate::session::preamble;
 use crate::session::{
     Blindness, CloseClass, Connection, ConnectionId, CredentialFingerprint, HostFingerprint, KeyOrigin, MergeHints,
@@ -19,7 +20,6 @@ pub(in crate::engine) const IDLE_NANOS: i64 = MINUTE;
 /// Silence after which a connection without FIN or RST is called timed out.
 pub(in crate::engine) const SILENT_NANOS: i64 = 5 * MINUTE;
 
-/// Turns a finished TCP connection into the facts of its TLS connection, where it had one.
 /// Whether a connection that is not known for TLS may have been: it began in the capture, bytes are missing, and no side shows all
 /// that it said. What is missing may be the hellos, behind clear text or in front of all that is there.
 pub(in crate::engine) fn is_veiled(flow: &Flow<ConnectionState>) -> bool {
@@ -42,9 +42,10 @@ pub(in crate::engine) fn stays_veiled(unclassified: &Connection) -> bool {
     begun && sides.iter().any(|side| lacks(side)) && sides.iter().all(|side| lacks(side) || said_nothing(side))
 }
 
+/// Turns a finished TCP connection into the facts of its TLS connection, where it had one.
 pub(in crate::engine) fn finish(
     finished: &mut Finished<ConnectionState>,
-    last: Option<Timestamp>,
+    silence: Silence,
     context: &mut Context,
 ) -> Option<(ConnectionId, KeptConnection)> {
     let Finished { flow, why } = finished;
@@ -95,8 +96,7 @@ pub(in crate::engine) fn finish(
         let unread = finish_side(&mut open, flow, direction);
         *blind = missing_hello(flow, direction, unread);
     }
-    let quiet = last.map_or(0, |last| last.since(flow.last.time));
-    let (still_open, class) = open_cause(open.facts(), *why, quiet);
+    let (still_open, class) = open_cause(open.facts(), *why, silence);
     if let Some(cause) = still_open {
         for blind in &mut blind {
             *blind = blind.or(Some(cause));
@@ -305,15 +305,17 @@ fn missing_hello(flow: &Flow<ConnectionState>, direction: Direction, unread: Opt
 }
 
 /// For a connection without FIN or RST: why, and the class that makes.
-fn open_cause(connection: &Connection, why: Why, quiet: i64) -> (Option<Blindness>, Seen<CloseClass>) {
+fn open_cause(connection: &Connection, why: Why, silence: Silence) -> (Option<Blindness>, Seen<CloseClass>) {
     let ended = Side::BOTH.into_iter().any(|side| connection.side(side).is_over());
+    let Silence { quiet, watched } = silence;
     let cause = match why {
         Why::Evicted => Blindness::Evicted,
         Why::Idle => Blindness::IdleAtCaptureEnd,
         Why::Closed | Why::InputEnded if quiet >= IDLE_NANOS => Blindness::IdleAtCaptureEnd,
         Why::Closed | Why::InputEnded => Blindness::OpenAtCaptureEnd,
     };
-    let silent = why == Why::Idle || (why == Why::InputEnded && quiet >= SILENT_NANOS);
+    let long = why == Why::Idle || (why == Why::InputEnded && quiet >= SILENT_NANOS);
+    let silent = long && watched >= SILENT_NANOS;
     let class = if silent {
         Seen::Yes(CloseClass::TimeoutSilent)
     } else {

@@ -1,0 +1,117 @@
+//! When somebody was watching: a silence is only seen while packets of anything at all are.
+
+use crate::net::Timestamp;
+
+use super::connection::SILENT_NANOS;
+
+/// Stretches that are told apart. A connection that is silent for an hour is over, so that older ones decide nothing.
+const MAX_STRETCHES: usize = 32;
+
+/// The stretches of time that the input covers. Where nothing of anything was captured for long, that the capture went on is not
+/// known: an earlier one may end there, and a later one be put behind it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Watch {
+    /// First and last packet of each, in the order in which they came.
+    stretches: Vec<[Timestamp; 2]>,
+}
+
+impl Watch {
+    /// What several runs cover together.
+    pub(super) fn joined(mut stretches: Vec<[Timestamp; 2]>) -> Self {
+        stretches.sort_unstable();
+        let mut joined: Vec<[Timestamp; 2]> = Vec::new();
+        for [from, to] in stretches {
+            match joined.last_mut() {
+                Some([_, end]) if from.since(*end) < SILENT_NANOS => *end = to.max(*end),
+                _ => joined.push([from, to]),
+            }
+        }
+        Self { stretches: joined }
+    }
+
+    /// There is a packet of that time.
+    #[inline]
+    pub(super) fn note(&mut self, time: Timestamp) {
+        match self.stretches.last_mut() {
+            // A clock that was set back, or packets out of order, tell of no pause; an earlier capture behind a later one has
+            // connections of its own.
+            Some([from, to]) if time >= *from && time.since(*to) < SILENT_NANOS => *to = time.max(*to),
+            _ => self.begin(time),
+        }
+    }
+
+    #[cold]
+    fn begin(&mut self, time: Timestamp) {
+        if self.stretches.len() >= MAX_STRETCHES {
+            self.stretches.remove(0);
+        }
+        self.stretches.push([time, time]);
+    }
+
+    /// For how long after that time somebody was watching without a pause.
+    pub(super) fn after(&self, time: Timestamp) -> i64 {
+        let covering = self.stretches.iter().filter(|[from, to]| (*from..=*to).contains(&time));
+        covering.map(|[_, to]| to.since(time)).max().unwrap_or(0)
+    }
+
+    /// For other runs.
+    pub(super) fn stretches(&self) -> &[[Timestamp; 2]] {
+        &self.stretches
+    }
+}
+
+/// How long a connection that goes on had been silent when the input ended, or it was given up.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Silence {
+    /// Until the last packet of anything.
+    pub(super) quiet: i64,
+    /// As long as it was seen to be.
+    pub(super) watched: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::span::MINUTE;
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_nanos(minute * MINUTE)
+    }
+
+    fn watched(minutes: &[i64]) -> Watch {
+        let mut watch = Watch::default();
+        for minute in minutes {
+            watch.note(at(*minute));
+        }
+        watch
+    }
+
+    #[test]
+    fn a_silence_is_seen_as_far_as_packets_of_anything_follow_each_other() {
+        let watch = watched(&[0, 4, 8, 9, 70, 74]);
+        let after = |minute| watch.after(at(minute)) / MINUTE;
+        assert_eq!([after(0), after(4), after(9), after(70)], [9, 5, 0, 4]);
+        assert_eq!(after(30), 0);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_begins_another_stretch() {
+        let watch = watched(&[60, 64, 0, 4, 8]);
+        assert_eq!(watch.after(at(64)), 0);
+        assert_eq!(watch.after(at(0)), 8 * MINUTE);
+    }
+
+    #[test]
+    fn only_the_latest_stretches_are_kept() {
+        let many: Vec<i64> = (0..100).map(|number| number * 10).collect();
+        assert_eq!(watched(&many).stretches.len(), MAX_STRETCHES);
+    }
+
+    #[test]
+    fn what_one_run_covers_another_may_go_on_with() {
+        let join = |later| Watch::joined([later, [at(0), at(10)]].into()).after(at(2)) / MINUTE;
+        assert_eq!(join([at(12), at(20)]), 18);
+        assert_eq!(join([at(5), at(6)]), 8);
+        assert_eq!(join([at(70), at(90)]), 8);
+    }
+}
