@@ -50,8 +50,8 @@ impl Aliases {
         let facts = engine.facts_mut();
         facts.connection_store.rename(|connection| self.connection(connection));
         facts.connection_store.rename_evicted(|service| self.service(&service));
-        let veiled = facts.connection_store.veiled_mut();
-        veiled.rename(|ip| host::address(&self.prf, ip));
+        let possible = facts.connection_store.possible_handshakes_mut();
+        possible.rename(|ip| host::address(&self.prf, ip));
         facts.credential_store.rename(|credential| self.credential(credential));
         for seen in facts.neighbours {
             self.neighbour(seen);

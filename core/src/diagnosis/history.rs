@@ -9,7 +9,7 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::net::{FrameRef, Timestamp};
 use crate::session::{Blindness, Completed, Connection, ConnectionId, TransportKind};
-use crate::store::{ConnectionStore, VeiledConnections};
+use crate::store::{ConnectionStore, PossibleHandshakes};
 
 use super::behaviour::{ClientBehaviour, ClientBehaviours};
 use super::numbered::Numbered;
@@ -104,11 +104,11 @@ impl History {
             encrypted_issue: vec![None; parties.addresses()],
             out_of_turn: HashSet::new(),
         };
-        let (mut files, veiled) = (FileOrder::default(), connection_store.veiled());
+        let (mut files, possible) = (FileOrder::default(), connection_store.possible_handshakes());
         for (id, connection) in connection_store.in_turn(parties.order()) {
             history.note_issue(id, connection);
-            if !veiled.is_empty() {
-                history.note_veiled(id, connection, veiled);
+            if !possible.is_empty() {
+                history.note_possible_handshake(id, connection, possible);
             }
             files.note(connection);
         }
@@ -157,11 +157,11 @@ impl History {
 
     /// What a connection of the same address to the same server may have been of which nothing shows that it was TLS: a handshake
     /// without a visible hello, in which whatever was issued is not visible.
-    fn note_veiled(&mut self, id: ConnectionId, connection: &Connection, veiled: &VeiledConnections) {
+    fn note_possible_handshake(&mut self, id: ConnectionId, connection: &Connection, possible: &PossibleHandshakes) {
         if connection.transport.kind() != TransportKind::Tcp {
             return;
         }
-        let first = veiled.first(connection.client.ip, connection.server);
+        let first = possible.first(connection.client.ip, connection.server);
         let Some((party, moment)) = self.parties.get(id).zip(first) else {
             return;
         };

@@ -4,6 +4,7 @@
 //! named. Hostile input is ordinary input here.
 
 mod connection;
+mod coverage;
 mod datagrams;
 mod decrypting;
 mod found;
@@ -11,7 +12,6 @@ mod limits;
 mod pipeline;
 mod proxied;
 mod shard;
-mod watch;
 
 use std::collections::VecDeque;
 
@@ -27,12 +27,12 @@ use crate::tls::search::opens;
 
 pub use crate::tcp::FlowLimits;
 use connection::{ConnectionState, Context};
+use coverage::{Coverage, Silence};
 pub use datagrams::DatagramLimits;
 use datagrams::{Arrival, DatagramEngine, Datagrams};
 pub use limits::Limits;
 pub use pipeline::{Order, StepBatch, TcpStage, TlsStage};
 pub use shard::{Shard, join};
-use watch::{Silence, Watch};
 
 #[cfg(feature = "serde")]
 use {
@@ -84,7 +84,7 @@ pub struct Engine {
     /// The time of the packet that came last. Where the clock was set back, or an earlier capture stands behind a later one, there
     /// were later times; what came last was followed by no silence all the same.
     last: Option<Timestamp>,
-    watch: Watch,
+    coverage: Coverage,
     /// Connections without TLS that other runs may know better.
     strays: Vec<Connection>,
     limits: Limits,
@@ -122,7 +122,7 @@ impl Engine {
             datagrams: Datagrams::new(limits.datagrams),
             other_connections: 0,
             last: None,
-            watch: Watch::default(),
+            coverage: Coverage::default(),
             strays: Vec::new(),
             limits,
             events: None,
@@ -152,7 +152,7 @@ impl Engine {
     pub fn push(&mut self, packet: &Packet<'_>) {
         let at = packet.at();
         self.last = Some(at.time);
-        self.watch.note(at.time);
+        self.coverage.note(at.time);
         // What is over by now is over before this packet, whether or not somebody asked in between.
         self.table.advance(at.time);
         self.expire();
@@ -195,6 +195,8 @@ impl Engine {
 
     /// Time passes without packets (live use): `now` is a time up to which every packet has been pushed.
     pub fn advance(&mut self, now: Timestamp) {
+        // Whoever waits for packets is watching, though none may come.
+        self.coverage.note(now);
         self.table.advance(now);
         // Idle connections are looked for one at a time.
         for _ in 0..LOOKS_AT_ONCE.min(self.table.len()) {
@@ -250,14 +252,14 @@ impl Engine {
             neighbours: self.neighbours.clone(),
             other_connections: self.other_connections,
             last: self.last,
-            watch: self.watch.clone(),
+            coverage: self.coverage.clone(),
             drops: self.drops.clone(),
             ..Self::new(self.limits)
         };
         snapshot.other_connections += self.table.len() as u64;
         for flow in self.table.flows() {
             // Of a flow without a beginning only its end tells whether it is TLS.
-            if flow.data.is_tls() || flow.data.may_begin_late() || connection::is_veiled(flow) {
+            if flow.data.is_tls() || flow.data.may_begin_late() || connection::may_be_tls(flow) {
                 snapshot.other_connections -= 1;
                 snapshot.finish_flow(ended_here(flow));
             }
@@ -440,7 +442,7 @@ impl Engine {
     fn silence_since(&self, time: Timestamp) -> Silence {
         Silence {
             quiet: self.last.map_or(0, |last| last.since(time)),
-            watched: self.watch.after(time),
+            covered: self.coverage.after(time),
         }
     }
 
@@ -490,12 +492,12 @@ impl Engine {
                 self.strays
                     .extend(connection::unclassified(flow, &mut self.context.interner));
             }
-        } else if connection::is_veiled(flow) {
+        } else if connection::may_be_tls(flow) {
             let [client, server] = flow.ends;
             let began = (flow.first.time, flow.first.frame);
             self.context
                 .connection_store
-                .veiled_mut()
+                .possible_handshakes_mut()
                 .note(client.ip, server, began);
         }
     }

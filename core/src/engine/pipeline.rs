@@ -6,8 +6,8 @@
 //! in the back, and the front goes on with what TCP told it. Only where connections hold back so much that some must go
 //! does one stage depend on the other: before that, both become one engine again.
 
+use super::coverage::{Coverage, Silence};
 use super::datagrams::Arrival;
-use super::watch::{Silence, Watch};
 use super::{Engine, Limits, NeighbourSeen, connection};
 use crate::datagram::Gate;
 use crate::net::{
@@ -122,7 +122,7 @@ pub struct TcpStage {
     decoder: FrameDecoder,
     gate: Gate,
     last: Option<Timestamp>,
-    watch: Watch,
+    coverage: Coverage,
     lines: Lines,
 }
 
@@ -158,7 +158,7 @@ impl TcpStage {
             decoder: FrameDecoder::new(),
             gate: Gate::default(),
             last: None,
-            watch: Watch::default(),
+            coverage: Coverage::default(),
             lines: Lines {
                 table: FlowTable::new(limits.flows, opens),
                 numbers: Numbers::default(),
@@ -182,14 +182,14 @@ impl TcpStage {
     pub fn push(&mut self, packet: &Packet<'_>) {
         let at = packet.at();
         self.last = Some(at.time);
-        self.watch.note(at.time);
+        self.coverage.note(at.time);
         let lines = &mut self.lines;
         lines.table.advance(at.time);
         while let Some(finished) = lines.table.expire() {
             let last = finished.flow.last.time;
             let silence = Silence {
                 quiet: at.time.since(last),
-                watched: self.watch.after(last),
+                covered: self.coverage.after(last),
             };
             lines.end(finished, self.last, silence);
         }
@@ -421,7 +421,7 @@ impl TlsStage {
     #[must_use]
     pub fn join(mut self, front: TcpStage) -> Engine {
         let (decoder, gate, last) = (front.decoder, front.gate, front.last);
-        let watch = front.watch;
+        let coverage = front.coverage;
         let table = front.lines.table.map(|flow| {
             let mut shadow = self.unite(flow);
             connection::account(&mut shadow.flow, &mut self.engine.context.buffered);
@@ -432,7 +432,7 @@ impl TlsStage {
             table,
             gate,
             last,
-            watch,
+            coverage,
             ..self.engine
         }
     }

@@ -5,8 +5,8 @@
 
 use hashbrown::HashMap;
 
-use super::connection::{IDLE_NANOS, SILENT_NANOS, stays_veiled};
-use super::watch::{Silence, Watch};
+use super::connection::{IDLE_NANOS, SILENT_NANOS, may_still_be_tls};
+use super::coverage::{Coverage, Silence};
 use super::{Engine, Limits, MAX_NEIGHBOURS, NeighbourSeen};
 use crate::diagnosis::outcome;
 use crate::net::{Capture, Endpoint, Notices, Timestamp};
@@ -38,7 +38,7 @@ pub struct Shard {
     pub last: Option<Timestamp>,
     /// First and last packet of each stretch of time that it covers without a long pause.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
-    pub watched: Vec<[Timestamp; 2]>,
+    pub covered: Vec<[Timestamp; 2]>,
     /// TLS connections in the order of their numbers.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub connections: Vec<PartialConnection>,
@@ -60,7 +60,7 @@ impl Shard {
             neighbours: engine.neighbours.clone(),
             other_connections: engine.other_connections,
             last: engine.last,
-            watched: engine.watch.stretches().to_vec(),
+            covered: engine.coverage.stretches().to_vec(),
             connections: connections
                 .map(|(id, connection)| PartialConnection::of(id, connection, &engine.context.credential_store))
                 .collect(),
@@ -95,7 +95,7 @@ pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
     let mut captures = Vec::new();
     let mut parts = Vec::new();
     let several = shards.len() > 1;
-    let mut watched = Vec::new();
+    let mut covered = Vec::new();
     for (number, shard) in shards.into_iter().enumerate() {
         captures.extend(shard.captures);
         engine.notices.merge(&shard.notices);
@@ -103,7 +103,7 @@ pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
         engine.neighbours.extend(shard.neighbours.into_iter().take(room));
         engine.other_connections = engine.other_connections.saturating_add(shard.other_connections);
         engine.last = engine.last.max(shard.last);
-        watched.extend(shard.watched);
+        covered.extend(shard.covered);
         for (service, evicted) in shard.evicted {
             engine.context.connection_store.add_evicted(service, &evicted);
         }
@@ -135,13 +135,13 @@ pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
     }
     for part in parts.iter().filter(|part| !part.tls) {
         let connection = &part.sighting.connection;
-        if stays_veiled(connection) {
+        if may_still_be_tls(connection) {
             let began = (connection.transport.started, connection.transport.first());
-            let veiled = engine.context.connection_store.veiled_mut();
-            veiled.note(connection.client.ip, connection.server, began);
+            let possible = engine.context.connection_store.possible_handshakes_mut();
+            possible.note(connection.client.ip, connection.server, began);
         }
     }
-    engine.watch = Watch::joined(watched);
+    engine.coverage = Coverage::joined(covered);
     parts.retain(|part| part.tls);
     engine.take(parts.into_iter().map(|part| part.sighting).collect());
     (engine, captures)
@@ -260,7 +260,7 @@ impl Engine {
 }
 
 /// The input went on after the end of the run that saw the connection: one that was open then has been silent since.
-fn grow_quiet(connection: &mut Connection, Silence { quiet, watched }: Silence) {
+fn grow_quiet(connection: &mut Connection, Silence { quiet, covered }: Silence) {
     let ended = Side::BOTH.iter().any(|side| connection.side(*side).is_over());
     let by_silence = connection.close.class.blind().is_some_and(Blindness::is_end_of_capture)
         && !(matches!(connection.completed, Completed::Blind(_)) && connection.answer.yes().is_none());
@@ -271,7 +271,7 @@ fn grow_quiet(connection: &mut Connection, Silence { quiet, watched }: Silence) 
     let said_goodbye = ends.iter().any(|end| may_be_goodbye(connection, end));
     // Over UDP nothing joins what goes on in another run with what began in this one: it may not have been silent at all.
     let joined = connection.transport.kind() == TransportKind::Tcp;
-    if by_silence && joined && !said_goodbye && quiet.min(watched) >= SILENT_NANOS {
+    if by_silence && joined && !said_goodbye && quiet.min(covered) >= SILENT_NANOS {
         connection.close.class = Seen::Yes(CloseClass::TimeoutSilent);
     }
     if quiet >= IDLE_NANOS {

@@ -16,7 +16,7 @@ use crate::session::Outcomes;
 use crate::session::{Connection, ConnectionId, Outcome, RareFacts, Service, Transport};
 use crate::store::credentials::CredentialStore;
 use crate::store::open::OpenFacts;
-use crate::store::veiled::VeiledConnections;
+use crate::store::possible_handshakes::PossibleHandshakes;
 
 /// A finished connection, which snapshots of a run share.
 pub type KeptConnection = Arc<Connection>;
@@ -47,7 +47,7 @@ pub struct ConnectionStore {
     /// Of services beyond those that are told apart.
     elsewhere: Outcomes,
     /// What may be missing among the connections.
-    veiled: VeiledConnections,
+    possible_handshakes: PossibleHandshakes,
     /// Memory for connections to come.
     rooms: VecDeque<OpenFacts>,
 }
@@ -138,7 +138,7 @@ impl ConnectionStore {
             evicted_limit: usize::MAX,
             evicted_total: 0,
             elsewhere: Outcomes::default(),
-            veiled: VeiledConnections::default(),
+            possible_handshakes: PossibleHandshakes::default(),
             rooms: VecDeque::new(),
         }
     }
@@ -331,13 +331,13 @@ impl ConnectionStore {
 
     /// TCP connections that may have been TLS.
     #[must_use]
-    pub const fn veiled(&self) -> &VeiledConnections {
-        &self.veiled
+    pub const fn possible_handshakes(&self) -> &PossibleHandshakes {
+        &self.possible_handshakes
     }
 
     /// The same, to note one.
-    pub const fn veiled_mut(&mut self) -> &mut VeiledConnections {
-        &mut self.veiled
+    pub const fn possible_handshakes_mut(&mut self) -> &mut PossibleHandshakes {
+        &mut self.possible_handshakes
     }
 
     /// Takes a connection out: it is another leg of one that is kept.

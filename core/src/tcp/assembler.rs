@@ -438,7 +438,6 @@ impl Assembler {
         self.waiting.len() > MAX_PIECES || self.waiting_bytes > MAX_BYTES
     }
 
-    /// Whether the gap before `first` is given up, and why.
     /// Whether the receiver, of which acknowledgements were seen, cannot have accepted what stands at this offset: somebody else
     /// sent it, and made the number up.
     fn is_out_of_reach(&self, offset: u64) -> bool {
@@ -451,6 +450,7 @@ impl Assembler {
         self.started && self.end.is_some_and(|end| self.is_out_of_reach(end.get()))
     }
 
+    /// Whether the gap before `first` is given up, and why.
     fn give_up(&mut self, first: u64) -> Option<GapCause> {
         if self.flushing || (self.acknowledged > first && self.is_out_of_patience()) {
             return Some(GapCause::Loss);

@@ -6,7 +6,7 @@ use reshake::capture::Timeline;
 use reshake::model::Report;
 use reshake_core::engine::{Engine, Limits, TlsEvent};
 use reshake_core::net::{Capture, Timestamp};
-use reshake_core::session::{Completed, ConnectionId, Outcome};
+use reshake_core::session::{CloseClass, Completed, Connection, ConnectionId, Outcome, Seen};
 use serde_json::Value;
 
 use crate::common::{Fixture, fixtures, report_of, sources};
@@ -252,4 +252,30 @@ fn what_is_over_for_long_is_only_counted() {
         ),
         (0, 32)
     );
+}
+
+/// Live, whoever waits for packets sees the silence, though none comes of anything.
+#[test]
+fn a_connection_that_falls_silent_while_nothing_else_comes_has_timed_out() {
+    let fixture = crate::common::fixture("captures/open-at-end");
+    let timed_out = |minutes: std::ops::RangeInclusive<i64>| {
+        let mut timeline = Timeline::new(sources(&fixture.paths));
+        let mut engine = Engine::new(Limits::default());
+        let mut last = None;
+        while let Some(packet) = timeline.next() {
+            engine.push(&packet);
+            last = Some(packet.time);
+        }
+        let last = last.expect("packets");
+        // Idle connections are looked for now and then.
+        for second in (minutes.start() * 60..=minutes.end() * 60).step_by(10) {
+            engine.advance(Timestamp::from_nanos(last.nanos() + second * 1_000_000_000));
+        }
+        let connections = engine.connection_store().iter();
+        let silent = |connection: &Connection| connection.close.class == Seen::Yes(CloseClass::TimeoutSilent);
+        connections.filter(|(_, connection)| silent(connection)).count()
+    };
+    assert!(timed_out(1..=90) > 0);
+    // Nobody was there for an hour and a half.
+    assert_eq!(timed_out(90..=180), 0);
 }

@@ -3,7 +3,7 @@
 use super::{ConnectionState, Context, StreamState, side};
 use crate::decrypt::ConnectionKeys;
 use crate::diagnosis::outcome;
-use crate::engine::watch::Silence;
+use crate::engine::coverage::Silence;
 use crate::handshake::HandshakeTracker;
 use crate::net::span::MINUTE;
 use crate::net::{At, Segment};
@@ -22,7 +22,7 @@ pub(in crate::engine) const SILENT_NANOS: i64 = 5 * MINUTE;
 
 /// Whether a connection that is not known for TLS may have been: it began in the capture, bytes are missing, and no side shows all
 /// that it said. What is missing may be the hellos, behind clear text or in front of all that is there.
-pub(in crate::engine) fn is_veiled(flow: &Flow<ConnectionState>) -> bool {
+pub(in crate::engine) fn may_be_tls(flow: &Flow<ConnectionState>) -> bool {
     let lacks = |direction: Direction| flow.data.lost[direction].is_some() || flow.half(direction).incomplete_at_end();
     let said_nothing = |direction: Direction| flow.data.offsets[direction] == 0;
     let [client, server] = Direction::BOTH.map(lacks);
@@ -33,7 +33,7 @@ pub(in crate::engine) fn is_veiled(flow: &Flow<ConnectionState>) -> bool {
 }
 
 /// Whether the same is to be said of one that no other run knew better.
-pub(in crate::engine) fn stays_veiled(unclassified: &Connection) -> bool {
+pub(in crate::engine) fn may_still_be_tls(unclassified: &Connection) -> bool {
     let lacks = |side: &SideFacts| matches!(side.tail_loss, Some(Blindness::Gap | Blindness::Snaplen));
     // Of what is no TLS, the end is not supported.
     let said_nothing = |side: &SideFacts| side.tail_loss.is_none();
@@ -128,7 +128,7 @@ pub(in crate::engine) fn finish(
 /// What a connection without TLS looks like to other runs, which may know it for TLS: where it was seen from its
 /// beginning to its end, there is nothing to join, unless its handshake may be missing.
 pub(in crate::engine) fn unclassified(flow: &Flow<ConnectionState>, interner: &mut Interner) -> Option<Connection> {
-    if flow.roles_known() && flow.closed() && !is_veiled(flow) {
+    if flow.roles_known() && flow.closed() && !may_be_tls(flow) {
         return None;
     }
     // A few records alone make no TLS connection, but they may be the end of one.
@@ -307,7 +307,7 @@ fn missing_hello(flow: &Flow<ConnectionState>, direction: Direction, unread: Opt
 /// For a connection without FIN or RST: why, and the class that makes.
 fn open_cause(connection: &Connection, why: Why, silence: Silence) -> (Option<Blindness>, Seen<CloseClass>) {
     let ended = Side::BOTH.into_iter().any(|side| connection.side(side).is_over());
-    let Silence { quiet, watched } = silence;
+    let Silence { quiet, covered } = silence;
     let cause = match why {
         Why::Evicted => Blindness::Evicted,
         Why::Idle => Blindness::IdleAtCaptureEnd,
@@ -315,7 +315,7 @@ fn open_cause(connection: &Connection, why: Why, silence: Silence) -> (Option<Bl
         Why::Closed | Why::InputEnded => Blindness::OpenAtCaptureEnd,
     };
     let long = why == Why::Idle || (why == Why::InputEnded && quiet >= SILENT_NANOS);
-    let silent = long && watched >= SILENT_NANOS;
+    let silent = long && covered >= SILENT_NANOS;
     let class = if silent {
         Seen::Yes(CloseClass::TimeoutSilent)
     } else {

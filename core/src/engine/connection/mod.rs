@@ -22,7 +22,7 @@ use crate::tls::{RecordDecoder, RecordEvent};
 use clear::{LongText, go_on};
 pub(super) use end::key_origin;
 use end::transport;
-pub(super) use end::{IDLE_NANOS, SILENT_NANOS, bare_end, finish, is_veiled, stays_veiled, unclassified};
+pub(super) use end::{IDLE_NANOS, SILENT_NANOS, bare_end, finish, may_be_tls, may_still_be_tls, unclassified};
 
 /// Places from which records are followed in what one side said.
 const MAX_TRIES: usize = 64;

@@ -1,4 +1,4 @@
-//! When somebody was watching: a silence is only seen while packets of anything at all are.
+//! Which stretches of time the input covers: a silence is only seen while packets of anything at all come.
 
 use crate::net::Timestamp;
 
@@ -10,12 +10,14 @@ const MAX_STRETCHES: usize = 32;
 /// The stretches of time that the input covers. Where nothing of anything was captured for long, that the capture went on is not
 /// known: an earlier one may end there, and a later one be put behind it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Watch {
+pub(super) struct Coverage {
     /// First and last packet of each, in the order in which they came.
     stretches: Vec<[Timestamp; 2]>,
+    /// That is the order of their times, and no two overlap.
+    in_order: bool,
 }
 
-impl Watch {
+impl Coverage {
     /// What several runs cover together.
     pub(super) fn joined(mut stretches: Vec<[Timestamp; 2]>) -> Self {
         stretches.sort_unstable();
@@ -26,7 +28,10 @@ impl Watch {
                 _ => joined.push([from, to]),
             }
         }
-        Self { stretches: joined }
+        Self {
+            stretches: joined,
+            in_order: true,
+        }
     }
 
     /// There is a packet of that time.
@@ -42,15 +47,23 @@ impl Watch {
 
     #[cold]
     fn begin(&mut self, time: Timestamp) {
+        self.in_order = false;
         if self.stretches.len() >= MAX_STRETCHES {
             self.stretches.remove(0);
         }
         self.stretches.push([time, time]);
     }
 
-    /// For how long after that time somebody was watching without a pause.
+    /// For how long after that time the input goes on without a pause.
     pub(super) fn after(&self, time: Timestamp) -> i64 {
-        let covering = self.stretches.iter().filter(|[from, to]| (*from..=*to).contains(&time));
+        // Of many runs there may be many.
+        let candidates = if self.in_order {
+            let behind = self.stretches.partition_point(|[from, _]| *from <= time);
+            self.stretches.get(behind.saturating_sub(1)..behind).unwrap_or_default()
+        } else {
+            &self.stretches
+        };
+        let covering = candidates.iter().filter(|[from, to]| (*from..=*to).contains(&time));
         covering.map(|[_, to]| to.since(time)).max().unwrap_or(0)
     }
 
@@ -66,7 +79,7 @@ pub(super) struct Silence {
     /// Until the last packet of anything.
     pub(super) quiet: i64,
     /// As long as it was seen to be.
-    pub(super) watched: i64,
+    pub(super) covered: i64,
 }
 
 #[cfg(test)]
@@ -78,38 +91,42 @@ mod tests {
         Timestamp::from_nanos(minute * MINUTE)
     }
 
-    fn watched(minutes: &[i64]) -> Watch {
-        let mut watch = Watch::default();
+    fn covered(minutes: &[i64]) -> Coverage {
+        let mut coverage = Coverage::default();
         for minute in minutes {
-            watch.note(at(*minute));
+            coverage.note(at(*minute));
         }
-        watch
+        coverage
     }
 
     #[test]
     fn a_silence_is_seen_as_far_as_packets_of_anything_follow_each_other() {
-        let watch = watched(&[0, 4, 8, 9, 70, 74]);
-        let after = |minute| watch.after(at(minute)) / MINUTE;
+        let coverage = covered(&[0, 4, 8, 9, 70, 74]);
+        let after = |minute| coverage.after(at(minute)) / MINUTE;
         assert_eq!([after(0), after(4), after(9), after(70)], [9, 5, 0, 4]);
         assert_eq!(after(30), 0);
     }
 
     #[test]
     fn a_clock_that_is_set_back_begins_another_stretch() {
-        let watch = watched(&[60, 64, 0, 4, 8]);
-        assert_eq!(watch.after(at(64)), 0);
-        assert_eq!(watch.after(at(0)), 8 * MINUTE);
+        let coverage = covered(&[60, 64, 0, 4, 8]);
+        assert_eq!(coverage.after(at(64)), 0);
+        assert_eq!(coverage.after(at(0)), 8 * MINUTE);
     }
 
     #[test]
     fn only_the_latest_stretches_are_kept() {
         let many: Vec<i64> = (0..100).map(|number| number * 10).collect();
-        assert_eq!(watched(&many).stretches.len(), MAX_STRETCHES);
+        assert_eq!(covered(&many).stretches.len(), MAX_STRETCHES);
     }
 
     #[test]
     fn what_one_run_covers_another_may_go_on_with() {
-        let join = |later| Watch::joined([later, [at(0), at(10)]].into()).after(at(2)) / MINUTE;
+        let join = |later| {
+            let joined = Coverage::joined([later, [at(0), at(10)]].into());
+            assert_eq!([joined.after(at(-1)), joined.after(at(95))], [0, 0]);
+            joined.after(at(2)) / MINUTE
+        };
         assert_eq!(join([at(12), at(20)]), 18);
         assert_eq!(join([at(5), at(6)]), 8);
         assert_eq!(join([at(70), at(90)]), 8);

@@ -1,4 +1,4 @@
-//! TCP connections that may have been TLS, of which nobody knows.
+//! TCP connections that may have been handshakes, which nothing in the capture shows.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use crate::net::{Endpoint, FrameRef, Timestamp};
 
 /// Pairs of a client and a server of which the first such connection is known.
-const MAX_VEILED: usize = 1 << 12;
+const MAX_PAIRS: usize = 1 << 12;
 
 /// When a connection began, and where in the capture.
 type Beginning = (Timestamp, FrameRef);
@@ -15,17 +15,17 @@ type Beginning = (Timestamp, FrameRef);
 /// When the first connection of each client to each server began that lacks bytes, and of which nothing
 /// shows whether it was TLS: its handshake may be what is missing.
 #[derive(Debug, Clone, Default)]
-pub struct VeiledConnections {
+pub struct PossibleHandshakes {
     firsts: HashMap<(IpAddr, Endpoint), Beginning>,
     /// That of pairs beyond the limit: whoever they are.
     beyond: Option<Beginning>,
 }
 
-impl VeiledConnections {
+impl PossibleHandshakes {
     /// There was one.
     pub fn note(&mut self, client: IpAddr, server: Endpoint, began: Beginning) {
         let pair = (client, server);
-        let first = if self.firsts.len() < MAX_VEILED || self.firsts.contains_key(&pair) {
+        let first = if self.firsts.len() < MAX_PAIRS || self.firsts.contains_key(&pair) {
             self.firsts.entry(pair).or_insert(began)
         } else {
             self.beyond.get_or_insert(began)
@@ -75,32 +75,32 @@ mod tests {
 
     #[test]
     fn of_each_client_at_each_server_the_first_is_known() {
-        let mut veiled = VeiledConnections::default();
-        assert!(veiled.is_empty());
+        let mut possible = PossibleHandshakes::default();
+        assert!(possible.is_empty());
         for frame in [7, 5, 9] {
-            veiled.note(client(1), SERVER, at(frame));
+            possible.note(client(1), SERVER, at(frame));
         }
-        assert!(!veiled.is_empty());
-        assert_eq!(veiled.first(client(1), SERVER), Some(at(5)));
-        assert_eq!(veiled.first(client(2), SERVER), None);
-        assert_eq!(veiled.first(client(1), Endpoint { port: 993, ..SERVER }), None);
-        veiled.rename(|ip| if ip == client(1) { client(2) } else { ip });
-        assert_eq!(veiled.first(client(2), SERVER), Some(at(5)));
-        assert_eq!(veiled.first(client(1), SERVER), None);
+        assert!(!possible.is_empty());
+        assert_eq!(possible.first(client(1), SERVER), Some(at(5)));
+        assert_eq!(possible.first(client(2), SERVER), None);
+        assert_eq!(possible.first(client(1), Endpoint { port: 993, ..SERVER }), None);
+        possible.rename(|ip| if ip == client(1) { client(2) } else { ip });
+        assert_eq!(possible.first(client(2), SERVER), Some(at(5)));
+        assert_eq!(possible.first(client(1), SERVER), None);
     }
 
     #[test]
     fn beyond_the_limit_it_may_have_been_anybody() {
-        let mut veiled = VeiledConnections::default();
-        for number in 0..MAX_VEILED {
-            veiled.note(client(number), SERVER, at(9));
+        let mut possible = PossibleHandshakes::default();
+        for number in 0..MAX_PAIRS {
+            possible.note(client(number), SERVER, at(9));
         }
-        let stranger = client(MAX_VEILED + 1);
-        assert_eq!(veiled.first(stranger, SERVER), None);
-        veiled.note(client(MAX_VEILED), SERVER, at(7));
-        veiled.note(client(0), SERVER, at(8));
-        assert_eq!(veiled.first(stranger, SERVER), Some(at(7)));
-        assert_eq!(veiled.first(client(1), SERVER), Some(at(7)));
-        assert_eq!(veiled.firsts.len(), MAX_VEILED);
+        let stranger = client(MAX_PAIRS + 1);
+        assert_eq!(possible.first(stranger, SERVER), None);
+        possible.note(client(MAX_PAIRS), SERVER, at(7));
+        possible.note(client(0), SERVER, at(8));
+        assert_eq!(possible.first(stranger, SERVER), Some(at(7)));
+        assert_eq!(possible.first(client(1), SERVER), Some(at(7)));
+        assert_eq!(possible.firsts.len(), MAX_PAIRS);
     }
 }
