@@ -88,11 +88,9 @@ fn body(control: [u8; 2], bytes: Bytes<'_>, aligned: bool) -> Body<'_> {
         return Body::Packet(sender, packet.unwrap_or(rest));
     }
     // A card that decrypts what it receives leaves the bit set, and may leave the 4 bytes of WEP or the 8 of TKIP and CCMP.
-    let opened = [0, 4, 8].into_iter().filter_map(|ahead| rest.skip(ahead));
-    opened
-        .into_iter()
-        .find(|rest| begins_with_snap(rest.data))
-        .map_or(Body::Hidden, |rest| Body::Packet(sender, rest))
+    let mut opened = [0, 4, 8].into_iter().filter_map(|ahead| rest.skip(ahead));
+    let packet = opened.find(|rest| begins_with_snap(rest.data));
+    packet.map_or(Body::Hidden, |rest| Body::Packet(sender, rest))
 }
 
 /// What stands behind mesh control (§9.2.4.8.3), which the points of a mesh write before the packet: flags that say how many
