@@ -67,6 +67,14 @@ impl Coverage {
         covering.map(|[_, to]| to.since(time)).max().unwrap_or(0)
     }
 
+    /// The silence after a packet of that time, where `last` is when the last packet of anything came.
+    pub(super) fn silence(&self, time: Timestamp, last: Option<Timestamp>) -> Silence {
+        Silence {
+            quiet: last.map_or(0, |last| last.since(time)),
+            covered: self.after(time),
+        }
+    }
+
     /// For other runs.
     pub(super) fn stretches(&self) -> &[[Timestamp; 2]] {
         &self.stretches

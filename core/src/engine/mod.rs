@@ -440,10 +440,7 @@ impl Engine {
 
     /// The silence after a packet.
     fn silence_since(&self, time: Timestamp) -> Silence {
-        Silence {
-            quiet: self.last.map_or(0, |last| last.since(time)),
-            covered: self.coverage.after(time),
-        }
+        self.coverage.silence(time, self.last)
     }
 
     /// Keeps a connection that is over, of which every piece was delivered.

@@ -186,11 +186,7 @@ impl TcpStage {
         let lines = &mut self.lines;
         lines.table.advance(at.time);
         while let Some(finished) = lines.table.expire() {
-            let last = finished.flow.last.time;
-            let silence = Silence {
-                quiet: at.time.since(last),
-                covered: self.coverage.after(last),
-            };
+            let silence = self.coverage.silence(finished.flow.last.time, self.last);
             lines.end(finished, self.last, silence);
         }
         match &self.decoder.decode(packet) {
