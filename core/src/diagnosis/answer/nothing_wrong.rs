@@ -7,12 +7,14 @@ use crate::session::Outcomes;
 
 /// Nothing is wrong with the sessions of the service, as far as is visible.
 pub(super) fn nothing_wrong(tally: &ServiceTally) -> Answer {
-    if tally.all == tally.unclear && tally.folded.outcomes.declined == 0 {
-        return unseen::all_unclear(&tally.hidden_by);
+    if tally.all == tally.unclear {
+        let answer = unseen::all_unclear(&tally.hidden_by);
+        return match tally.folded.outcomes.declined {
+            0 => answer,
+            _ => forgetting(answer.sentence, "the others", &tally.folded.outcomes),
+        };
     }
-    let sentence = if tally.all == tally.unclear {
-        unseen::all_unclear(&tally.hidden_by).sentence
-    } else if tally.resumed > 0 {
+    let sentence = if tally.resumed > 0 {
         well(tally)
     } else if tally.failed > 0 {
         nothing_but_failures(tally)
