@@ -334,31 +334,6 @@ fn first_visits_are_those_that_nothing_can_have_come_before() {
 }
 
 #[test]
-fn what_hides_is_said_beside_the_first_visits() {
-    let sentence = |all, perhaps_returning, unclear| {
-        nothing_wrong(&ServiceTally {
-            all,
-            unclear,
-            perhaps_returning,
-            ..ServiceTally::default()
-        })
-        .sentence
-    };
-    assert_eq!(
-        sentence(4, 0, 2),
-        "2 of 4 connections are first visits in this capture; what became of 2 is not visible."
-    );
-    assert_eq!(
-        sentence(2, 1, 1),
-        "None of 2 connections is known to be a first visit; whether 1 had anything to offer, and what became of 1, is not visible."
-    );
-    assert_eq!(
-        sentence(1, 0, 1),
-        "What became of the handshakes is not visible in this capture."
-    );
-}
-
-#[test]
 fn external_psks_are_no_resumptions() {
     let external = |second: u32| Connection {
         outcome: Outcome::ExternalPsk,
