@@ -17,12 +17,14 @@ use super::service::{Pattern, ServiceAnalyses, ServiceAnalysis};
 
 mod first_visits;
 mod nothing_wrong;
+mod remaining;
 mod silence;
 mod tally;
 mod unseen;
 
 use first_visits::FirstVisits;
 use nothing_wrong::{failed_beside, forgetting, nothing_wrong};
+use remaining::Remaining;
 use silence::Silence;
 use tally::ServiceTally;
 
@@ -83,7 +85,7 @@ impl Answer {
         };
         let mut answer = breaks(&tally, analysis)
             .or_else(|| forced(&tally, analysis, analyses))
-            .or_else(|| refusals(&tally, analysis, analyses))
+            .or_else(|| refusals(&tally, members, analysis, analyses))
             .or_else(|| silence(&tally, members, analysis))
             .unwrap_or_else(|| nothing_wrong(&tally));
         if tally.declined > 0 && tally.failed > 0 {
@@ -247,14 +249,20 @@ fn befell(it: &Standing, analyses: &ServiceAnalyses, count: usize) -> String {
     }
 }
 
-fn refusals(tally: &ServiceTally, analysis: &ServiceAnalysis, analyses: &ServiceAnalyses) -> Option<Answer> {
+fn refusals(
+    tally: &ServiceTally,
+    members: &[(ConnectionId, &Connection)],
+    analysis: &ServiceAnalysis,
+    analyses: &ServiceAnalyses,
+) -> Option<Answer> {
     let lost = tally.declined + tally.broken;
     if lost == 0 {
         return None;
     }
     let mut told = analysis.standing.iter().filter(|it| it.supported);
     let Some(first) = told.next() else {
-        return Some(unseen::one_direction(tally).unwrap_or_else(|| unexplained(tally, lost)));
+        let remaining = || Remaining::of(members, analysis, analyses);
+        return Some(unseen::one_direction(tally).unwrap_or_else(|| unexplained(tally, lost, remaining)));
     };
     let count = refused_by(first, analyses).min(lost);
     let of = |it: &Standing| Named::by(&it.claim, analyses.attempts());
@@ -296,7 +304,7 @@ fn another_cause<'a>(
     others.find(|it| it.claim.kind.family() != family || !is_one_question && action(it) != action(first))
 }
 
-fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
+fn unexplained(tally: &ServiceTally, lost: usize, remaining: impl FnOnce() -> Remaining) -> Answer {
     if tally.declined == 0 && tally.failed > 0 {
         return broken_alike(tally, lost);
     }
@@ -313,23 +321,20 @@ fn unexplained(tally: &ServiceTally, lost: usize) -> Answer {
             ),
         );
     }
-    let named = if lost == tally.declined_external {
-        let (one, many) = ("offer of an external PSK", "offers of an external PSK");
-        known_part_of((lost, lost + tally.external), tally.unclear, one, many)
-    } else {
-        tally.of_offers(tally.declined, "offer", "offers")
-    };
     let more = match tally.broken {
         0 => String::new(),
         broken => format!("; {broken} more {broke}"),
     };
-    Answer::new(
-        format!(
-            "{named} {} refused, and nothing visible says why{more}.",
-            was(tally.declined)
-        ),
-        Some(LOOK_FURTHER.to_owned()),
-    )
+    if lost == tally.declined_external {
+        let (one, many) = ("offer of an external PSK", "offers of an external PSK");
+        let named = known_part_of((lost, lost + tally.external), tally.unclear, one, many);
+        return Answer::new(
+            format!("{named} {} refused, and nothing visible says why{more}.", was(lost)),
+            Some(LOOK_FURTHER.to_owned()),
+        );
+    }
+    let named = tally.of_offers(tally.declined, "offer", "offers");
+    remaining().answer(&named, tally, &more)
 }
 
 /// How handshakes with an offer failed: an alert in clear says at least what the one who sent it calls it.

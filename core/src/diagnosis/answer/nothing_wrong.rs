@@ -29,7 +29,7 @@ pub(super) fn nothing_wrong(tally: &ServiceTally) -> Answer {
                 "{back} came back and offered nothing: the server seems to issue nothing, or the client to keep nothing{hidden}."
             )
         } else {
-            format!("{back} had nothing to offer because the server had issued nothing to their clients{hidden}.")
+            format!("{back} {}{hidden}.", had_nothing(tally.empty_handed))
         }
     } else if tally.external > 0 {
         let external = part_of(tally.external, tally.all, "connection", "connections");
@@ -73,6 +73,16 @@ fn perhaps_given(tally: &ServiceTally) -> bool {
     tally.perhaps_given || !tally.folded.is_none()
 }
 
+/// Why connections that came back empty-handed did.
+fn had_nothing(connections: usize) -> String {
+    let whom = if connections == 1 {
+        "its client"
+    } else {
+        "their clients"
+    };
+    format!("had nothing to offer because the server had issued nothing to {whom}")
+}
+
 /// Whatever was offered was accepted.
 fn well(tally: &ServiceTally) -> String {
     let but = match (tally.failed, tally.empty_handed) {
@@ -80,7 +90,7 @@ fn well(tally: &ServiceTally) -> String {
         (0, 0) if tally.folded.outcomes.declined > 0 => String::new(),
         (0, 0) => ": resumption works".to_owned(),
         (0, empty) if perhaps_given(tally) => format!("; {empty} came back and offered nothing"),
-        (0, empty) => format!("; {empty} had nothing to offer because the server had issued nothing to their clients"),
+        (0, empty) => format!("; {empty} {}", had_nothing(empty)),
         (_, _) => format!(", and {}", failed_beside(tally)),
     };
     let external = match tally.external {

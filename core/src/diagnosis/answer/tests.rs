@@ -248,7 +248,7 @@ fn what_fails_with_an_offer_and_without_one_is_not_put_down_to_the_offer() {
             left,
             ..ServiceTally::default()
         };
-        unexplained(&tally, 2)
+        unexplained(&tally, 2, Remaining::default)
     };
     let cut = answer((0, 0));
     assert_eq!(
@@ -417,7 +417,7 @@ fn all_is_said_only_where_nothing_is_hidden() {
         "2 of 3 returning connections resumed: resumption works; what became of 2 others is not visible."
     );
     // What came with nothing is not among the offers.
-    let offers = |tally: &ServiceTally| unexplained(tally, 2).sentence;
+    let offers = |tally: &ServiceTally| unexplained(tally, 2, Remaining::default).sentence;
     let refused = |unclear, perhaps_returning| ServiceTally {
         resumed: 0,
         declined: 2,
@@ -443,7 +443,7 @@ fn an_alert_in_clear_says_why_an_offer_failed() {
             alert: alert.map(|count| (AlertDescription::NO_APPLICATION_PROTOCOL, count)),
             ..ServiceTally::default()
         };
-        unexplained(&tally, broken + declined).sentence
+        unexplained(&tally, broken + declined, Remaining::default).sentence
     };
     assert_eq!(
         sentence(1, 0, Some(1)),
