@@ -1,7 +1,7 @@
 //! Facts: what a run found, before it is judged, as JSON lines that other runs' facts can be joined with.
 //!
-//! A header says what was read; then comes one line for each connection. [`write()`] makes them of a [`Shard`], [`FactsReader`]
-//! makes shards of lines again. The lines of several runs may follow each other in one file, each behind its header.
+//! A header says what was read; then comes one line for each connection, in the order of time. [`write()`] makes them of a
+//! [`Shard`], [`FactsReader`] makes facts of lines again. The lines of several runs may follow each other in one file, each behind its header.
 //! Members are those of the core's own types; only what other programs group lines by is added here.
 
 mod reader;
@@ -13,12 +13,12 @@ use serde::Serialize;
 
 use reshake_core::engine::Shard;
 use reshake_core::net::hex;
-use reshake_core::session::Mechanism;
+use reshake_core::session::{Connection, Mechanism};
 use reshake_core::store::PartialConnection;
 
 use crate::model::{connection_id, service_id, service_of};
 
-pub use reader::{FactsReader, LineFault};
+pub use reader::{Fact, FactsPlace, FactsReader, LineFault};
 
 /// Name of this document.
 pub const SCHEMA: &str = "reshake-facts/1";
@@ -92,17 +92,26 @@ pub fn write(shard: &Shard, out: &mut dyn Write) -> io::Result<()> {
         run: shard,
     };
     write_line(out, &FactsLine::Header(header))?;
-    for connection in &shard.connections {
+    let mut strays = shard.strays.iter().peekable();
+    for sighting in &shard.connections {
+        let time = sighting.connection.hello_time();
+        while let Some(before) = strays.next_if(|stray| stray.hello_time() < time) {
+            write_stray(out, before)?;
+        }
         write_line(
             out,
-            &FactsLine::Connection(ConnectionLine::of(FactsKind::Connection, connection)),
+            &FactsLine::Connection(ConnectionLine::of(FactsKind::Connection, sighting)),
         )?;
     }
-    for unclassified in &shard.strays {
-        let bare = PartialConnection::bare(Box::new(unclassified.clone()));
-        write_line(out, &FactsLine::Connection(ConnectionLine::of(FactsKind::Other, &bare)))?;
+    for stray in strays {
+        write_stray(out, stray)?;
     }
     Ok(())
+}
+
+fn write_stray(out: &mut dyn Write, stray: &Connection) -> io::Result<()> {
+    let bare = PartialConnection::bare(Box::new(stray.clone()));
+    write_line(out, &FactsLine::Connection(ConnectionLine::of(FactsKind::Other, &bare)))
 }
 
 fn write_line(out: &mut dyn Write, line: &FactsLine<'_>) -> io::Result<()> {

@@ -1,16 +1,21 @@
-//! Lines of facts become shards again. A line that is none is passed over and named; the others are used.
+//! Lines become facts again. A line that is none is passed over and named; the others are used.
 
 use std::borrow::Cow;
 
 use hashbrown::{HashMap, HashSet};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use sha2::{Digest, Sha256};
 
 use super::SCHEMA;
 use reshake_core::engine::Shard;
 use reshake_core::net::FrameRef;
 use reshake_core::net::document::CaptureNumbers;
+use reshake_core::session::Connection;
 use reshake_core::store::{Interner, PartialConnection};
+
+/// Runs whose facts can be read together, at most.
+const MAX_RUNS: usize = 1 << 16;
 
 /// Versions whose facts have the name of this document and other members.
 const EARLIER: &str = "0.1.";
@@ -24,20 +29,49 @@ pub struct LineFault {
     pub problem: String,
 }
 
+/// What a line of facts says.
+#[derive(Debug)]
+pub enum Fact {
+    /// What a run says of itself; the facts below are of it. Its number is how many came before it.
+    Run(Shard),
+    /// A connection on which the run of this number saw TLS.
+    Connection(usize, PartialConnection),
+    /// One of which it does not know whether it is TLS.
+    Other(usize, Box<Connection>),
+}
+
+/// Where a file of facts has come to.
+#[derive(Debug, Default)]
+pub struct FactsPlace {
+    /// The run that its facts belong to now, and the numbers of its captures.
+    run: Option<(usize, CaptureNumbers)>,
+    line: u64,
+}
+
+impl FactsPlace {
+    /// The next line cannot be handed over.
+    #[must_use]
+    pub fn skip(&mut self, problem: &str) -> LineFault {
+        self.line += 1;
+        LineFault {
+            line: self.line,
+            problem: problem.to_owned(),
+        }
+    }
+}
+
 /// Reads facts line by line, of any number of files.
 #[derive(Debug, Default)]
 pub struct FactsReader {
-    shards: Vec<Shard>,
-    /// Headers read so far, by their text: a header that comes again goes on with its shard.
-    headers: HashMap<Vec<u8>, (usize, CaptureNumbers)>,
-    /// The shard that connections belong to now.
-    current: Option<(usize, CaptureNumbers)>,
-    /// Captures read by all shards.
+    /// Headers read so far, by their SHA-256: one that comes again goes on with its run.
+    headers: HashMap<[u8; 32], (usize, CaptureNumbers)>,
+    /// Captures read by all runs.
     captures: u16,
-    /// Frames with which connections begin.
-    begun: HashSet<FrameRef>,
     interner: Interner,
-    line: u64,
+    /// Of what is read to be joined later: all that was read, the place in the file, and frames with which connections begin.
+    shards: Vec<Shard>,
+    place: FactsPlace,
+    begun: HashSet<FrameRef>,
 }
 
 impl FactsReader {
@@ -50,57 +84,74 @@ impl FactsReader {
         }
     }
 
-    /// A new file begins.
-    pub const fn begin_file(&mut self) {
-        self.current = None;
-        self.line = 0;
-    }
-
-    /// Takes one line, with or without its end.
+    /// What a line says, with or without its end; `None` where it is empty.
     ///
     /// # Errors
     /// What is wrong with it; nothing of it is used then.
-    pub fn push(&mut self, line: &[u8]) -> Result<(), LineFault> {
-        self.line += 1;
+    pub fn read(&mut self, place: &mut FactsPlace, line: &[u8]) -> Result<Option<Fact>, LineFault> {
+        place.line += 1;
         let line = line.trim_ascii();
         if line.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        self.take(line).map_err(|problem| LineFault {
-            line: self.line,
+        self.take(place, line).map_err(|problem| LineFault {
+            line: place.line,
             problem,
         })
     }
 
-    /// The next line cannot be handed over.
-    #[must_use]
-    pub fn skip(&mut self, problem: &str) -> LineFault {
-        self.line += 1;
-        LineFault {
-            line: self.line,
-            problem: problem.to_owned(),
-        }
+    /// A new file begins.
+    pub fn begin_file(&mut self) {
+        self.place = FactsPlace::default();
     }
 
-    /// All that was read.
+    /// Takes one line, and holds what it says.
+    ///
+    /// # Errors
+    /// As [`FactsReader::read`].
+    pub fn push(&mut self, line: &[u8]) -> Result<(), LineFault> {
+        let mut place = std::mem::take(&mut self.place);
+        let fact = self.read(&mut place, line);
+        self.place = place;
+        match fact? {
+            Some(Fact::Run(shard)) => self.shards.push(shard),
+            Some(Fact::Connection(run, fact)) => {
+                // A line that comes twice counts once.
+                let is_fresh = self.begun.insert(fact.connection.transport.first());
+                if let Some(shard) = self.shards.get_mut(run).filter(|_| is_fresh) {
+                    shard.connections.push(fact);
+                }
+            }
+            Some(Fact::Other(run, connection)) => {
+                let is_fresh = self.begun.insert(connection.transport.first());
+                if let Some(shard) = self.shards.get_mut(run).filter(|_| is_fresh) {
+                    shard.strays.push(*connection);
+                }
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// All that was taken.
     #[must_use]
     pub fn finish(self) -> Vec<Shard> {
         self.shards
     }
 
-    fn take(&mut self, line: &[u8]) -> Result<(), String> {
+    fn take(&mut self, place: &mut FactsPlace, line: &[u8]) -> Result<Option<Fact>, String> {
         let envelope: Envelope<'_> = parse(line)?;
         if let Some(schema) = envelope.schema.as_ref().filter(|schema| *schema != SCHEMA) {
             return Err(foreign(schema));
         }
         let tls = match envelope.kind.as_deref() {
-            Some("header") => return self.header(line, &envelope),
+            Some("header") => return self.header(place, line, &envelope),
             Some("connection") => true,
             Some("other") => false,
             _ => return Err(format!("is not a fact of {SCHEMA}: its type is unknown")),
         };
         // Before any header no capture is known, but what is no fact at all is worth being told first.
-        let numbers = self.current.map_or(
+        let numbers = place.run.map_or(
             CaptureNumbers {
                 before: 0,
                 own: u16::MAX,
@@ -108,30 +159,31 @@ impl FactsReader {
             |(_, numbers)| numbers,
         );
         let fact: PartialConnection = numbers.within(|| parse(line))?;
-        let Some((number, _)) = self.current else {
+        let Some((run, _)) = place.run else {
             return Err("comes before any header; facts begin with the line that says what was read".to_owned());
         };
         let fact = fact
             .admit(&mut self.interner)
             .map_err(|member| format!("cannot be right: {member}"))?;
-        // A frame begins one connection: a line that comes twice counts once.
-        let fresh = self.begun.insert(fact.connection.transport.first());
-        if let Some(shard) = self.shards.get_mut(number).filter(|_| fresh) {
-            if tls {
-                shard.connections.push(fact);
-            } else {
-                shard.strays.push(*fact.connection);
-            }
-        }
-        Ok(())
+        Ok(Some(if tls {
+            Fact::Connection(run, fact)
+        } else {
+            Fact::Other(run, fact.connection)
+        }))
     }
 
-    fn header(&mut self, line: &[u8], envelope: &Envelope<'_>) -> Result<(), String> {
+    fn header(&mut self, place: &mut FactsPlace, line: &[u8], envelope: &Envelope<'_>) -> Result<Option<Fact>, String> {
         // What follows a header that cannot be used belongs to nothing.
-        self.current = None;
-        if let Some(known) = self.headers.get(line) {
-            self.current = Some(*known);
-            return Ok(());
+        place.run = None;
+        let text = Sha256::digest(line).into();
+        if let Some(known) = self.headers.get(&text) {
+            place.run = Some(*known);
+            return Ok(None);
+        }
+        if self.headers.len() >= MAX_RUNS {
+            return Err(format!(
+                "begins one more than the {MAX_RUNS} runs that can be told apart"
+            ));
         }
         let version = envelope
             .generator
@@ -152,11 +204,10 @@ impl FactsReader {
             *name = self.interner.text(name.as_bytes());
         }
         self.captures = after;
-        self.shards.push(shard);
-        let place = (self.shards.len() - 1, numbers);
-        self.headers.insert(line.to_vec(), place);
-        self.current = Some(place);
-        Ok(())
+        let run = (self.headers.len(), numbers);
+        self.headers.insert(text, run);
+        place.run = Some(run);
+        Ok(Some(Fact::Run(shard)))
     }
 }
 

@@ -25,4 +25,5 @@ mod rivals;
 mod sentences;
 mod shards;
 mod threads;
+mod waiting;
 mod what_if;

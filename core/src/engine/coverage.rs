@@ -34,6 +34,13 @@ impl Coverage {
         }
     }
 
+    /// The stretches, put together: no more of them, and the latest.
+    pub(super) fn merged(stretches: Vec<[Timestamp; 2]>, most: usize) -> Vec<[Timestamp; 2]> {
+        let mut joined = Self::joined(stretches).stretches;
+        joined.drain(..joined.len().saturating_sub(most));
+        joined
+    }
+
     /// There is a packet of that time.
     #[inline]
     pub(super) fn note(&mut self, time: Timestamp) {

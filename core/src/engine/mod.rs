@@ -8,6 +8,7 @@ mod coverage;
 mod datagrams;
 mod decrypting;
 mod found;
+mod joining;
 mod limits;
 mod pipeline;
 mod proxied;
@@ -30,9 +31,10 @@ use connection::{ConnectionState, Context};
 use coverage::{Coverage, Silence};
 pub use datagrams::DatagramLimits;
 use datagrams::{Arrival, DatagramEngine, Datagrams};
+pub use joining::{Joining, join};
 pub use limits::Limits;
 pub use pipeline::{Order, StepBatch, TcpStage, TlsStage};
-pub use shard::{Shard, join};
+pub use shard::Shard;
 
 #[cfg(feature = "serde")]
 use {

@@ -107,6 +107,8 @@ notices! {
     CredentialsNotKept = "credentials-not-kept", "connections offered or were issued more credentials than are kept for one; nothing is said about the rest";
     /// Folded connections of services beyond those that are told apart.
     ServicesNotKept = "services-not-kept", "folded connections belong to more services than are told apart; the summary counts them, no service does";
+    /// Facts of several runs that could not wait for each other as long as it takes.
+    FactsJoinedInParts = "facts-joined-in-parts", "connections in facts could not wait until all was read (--max-memory); one that several runs saw may be counted more than once, and what came late is only counted";
     /// Another leg of a connection that is counted already.
     LegJoined = "leg-joined", "connections show both legs of a handshake and are counted once";
     /// The two sides of a connection were captured by two clocks.

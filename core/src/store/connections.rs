@@ -510,7 +510,7 @@ impl<'k> Iterator for InTurn<'k, '_> {
 }
 
 /// Bytes that keeping this connection costs, its share of the credential store included.
-fn cost(connection: &Connection) -> usize {
+pub(super) fn cost(connection: &Connection) -> usize {
     size_of::<Connection>()
         + SHARED
         + ALLOCATION

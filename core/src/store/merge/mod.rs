@@ -19,6 +19,7 @@ use crate::tls::{CipherSuite, ProtocolVersion};
 
 use crate::session::{Connection, ConnectionId, Mechanism, Offer, OfferKind};
 use crate::session::{Credential, CredentialFingerprint, CredentialId, PskTerms};
+use crate::store::connections::cost;
 use crate::store::credentials::CredentialStore;
 
 pub use replay::replay;
@@ -142,6 +143,16 @@ impl PartialConnection {
             accepted: None,
             issued: Vec::new(),
         }
+    }
+}
+
+impl PartialConnection {
+    /// Bytes that it takes.
+    pub(crate) fn memory(&self) -> usize {
+        let connection = &self.connection;
+        let edges = connection.edges.as_deref().map_or(0, size_of_val);
+        let credentials = size_of_val(self.offered.as_slice()) + size_of_val(self.issued.as_slice());
+        size_of::<Self>() + cost(connection) + edges + credentials
     }
 }
 
