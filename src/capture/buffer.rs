@@ -136,11 +136,13 @@ impl Buffer {
         } else {
             self.capacity
         };
-        // Doubling keeps the number of copies small for a block larger than the buffer, whatever length it claims.
+        // Doubling keeps the number of copies small for a block larger than the buffer, whatever length it claims. Who wants but
+        // one byte more than there is wants the next one soon.
         let size = if want <= usual {
             usual
         } else {
-            want.min(self.data.len().max(usual).saturating_mul(2))
+            let ahead = want.saturating_add(usual).min(Self::MAX);
+            ahead.min(self.data.len().max(usual).saturating_mul(2))
         };
         if self.data.len() < size {
             self.data.resize(size, 0);
@@ -223,6 +225,29 @@ mod tests {
         assert!(buffer.fill(3 << 20));
         assert_eq!(buffer.take(1, 3 << 20).len(), (3 << 20) - 1);
         assert!(!buffer.fill(1));
+    }
+
+    #[test]
+    fn what_is_asked_for_byte_by_byte_is_read_in_pieces() {
+        struct Counted(u64, std::sync::Arc<std::sync::atomic::AtomicU64>);
+        impl Read for Counted {
+            fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+                self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let count = (space.len() as u64).min(self.0);
+                self.0 -= count;
+                Ok(usize::try_from(count).unwrap_or_default())
+            }
+        }
+        let reads = std::sync::Arc::default();
+        let mut buffer = Buffer::new(Box::new(Counted(3 << 20, std::sync::Arc::clone(&reads))));
+        buffer.stay_within(2048);
+        let mut want = 1;
+        while buffer.fill(want) {
+            want = buffer.data().len() + 1;
+        }
+        assert_eq!(buffer.data().len(), 3 << 20);
+        let reads = reads.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(reads < 2 * (3 << 20) / 2048, "{reads} reads");
     }
 
     #[test]
