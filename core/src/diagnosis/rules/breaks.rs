@@ -1,10 +1,12 @@
 //! Offers that break handshakes, and PSKs that do not survive a HelloRetryRequest.
 
+use super::super::attempts::OfferedCredential;
 use super::super::context::RuleContext;
 use super::super::explanations::Kind;
 use super::super::{Confidence, RuleResult};
 use super::explained::explained;
 use super::reason;
+use crate::session::Mechanism;
 
 reason! {
     /// ## What it means
@@ -77,5 +79,7 @@ fn dropped(case: &RuleContext<'_>) -> bool {
         .entries(case.id)
         .filter(|(_, entry)| entry.failed())
         .peekable();
-    without && offers.peek().is_some() && offers.all(|(_, entry)| entry.necessity.is_none())
+    // A session of an earlier version stands in another field, and in both hellos.
+    let could_stay = |entry: &OfferedCredential| entry.mechanism == Mechanism::Psk && entry.necessity.is_none();
+    without && offers.peek().is_some() && offers.all(|(_, entry)| could_stay(entry))
 }

@@ -138,6 +138,31 @@ fn a_server_whose_own_key_is_beside_the_one_it_refuses_does_not_share_it() {
     assert!(world(&own).told(2).iter().all(|(name, _)| *name != NOT_SHARED));
 }
 
+/// HelloRetryRequest answers an offer, and the second hello has no pre_shared_key.
+#[test]
+fn only_a_psk_can_be_left_out_of_a_second_hello() {
+    let told = |mechanism: Mechanism| {
+        let store = one_credential(mechanism, &[7; 32], |_| ());
+        let mut connection = full(3);
+        connection.offers = smallvec![offer(0, OfferKind::Resumption(mechanism))];
+        connection.outcome = Outcome::Declined;
+        connection.retry = Some(Box::new(crate::session::HelloRetry {
+            first_hello: at(2),
+            request: at(2),
+        }));
+        let hello = connection.hello.yes_mut().expect("a hello");
+        (hello.offers_tls13, hello.pre_shared_key) = (true, false);
+        let told = World::with(store, vec![full(1), connection], usize::MAX).told(1);
+        told.into_iter().find(|(name, _)| *name == "declined-after-hello-retry")
+    };
+    assert_eq!(
+        told(Mechanism::Psk),
+        Some(("declined-after-hello-retry", Confidence::Observed))
+    );
+    // The ID of an older session stands in both of them.
+    assert_eq!(told(Mechanism::SessionId), None);
+}
+
 /// What is told first of visits in TLS 1.3, each with a new identity under this key, or with none; and whether it was honoured.
 fn told_of_identities(visits: &[(Option<u8>, bool)], number: u32) -> Option<(&'static str, Confidence)> {
     let mut credential_store = CredentialStore::default();
