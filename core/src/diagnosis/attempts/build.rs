@@ -57,8 +57,8 @@ struct CredentialHistory {
     /// Sessions that the service had made when it was issued.
     made: u32,
     issued: Option<Timestamp>,
-    /// A connection that offered it issued a newer ticket.
-    superseded: bool,
+    /// When the client held the newer ticket that a connection with this one gave it.
+    superseded: Option<Timestamp>,
     /// When it was offered last.
     offered: Option<Timestamp>,
     /// It was offered more than once.
@@ -73,7 +73,7 @@ impl CredentialHistory {
         accepted: 0,
         made: 0,
         issued: None,
-        superseded: false,
+        superseded: None,
         offered: None,
         again: false,
     };
@@ -186,6 +186,9 @@ impl Builder<'_> {
         }
         self.issues(&mut row, place, shown.made, issues);
         if let Some(given) = shown.given {
+            if issues.iter().any(|issue| issue.ticket) {
+                self.supersede(&row, given.over);
+            }
             self.gives(&row, place, party, given);
         }
         if let Some(part) = self.table.parts.get_mut(row.service as usize) {
@@ -289,7 +292,7 @@ impl Builder<'_> {
                     && own.stack == row.stack
                     && own.service == row.service
             }),
-            outdated: known.superseded,
+            outdated: known.superseded.is_some_and(|at| self.begins_after(row, at)),
             asks_certificate: shown.asks_certificate && own.is_some_and(|own| self.did_not_ask(own)),
         };
         // Several connections of a burst may share one; later ones that do show that it is never used up.
@@ -435,18 +438,21 @@ impl Builder<'_> {
                 self.known.set(issue.credential.0, Some(issued));
             }
         }
-        if issues.iter().any(|issue| issue.ticket) {
-            self.supersede(row);
-        }
     }
 
-    /// A client that is given a ticket has a newer one than it offered (RFC 5077 §3.3).
-    fn supersede(&mut self, row: &Row) {
+    /// Whether a connection began only then: a client may choose what it offers as soon as it connects.
+    fn begins_after(&self, row: &Row, at: Timestamp) -> bool {
+        let connection = self.connection_store.get(row.connection);
+        connection.is_some_and(|connection| connection.transport.started > at)
+    }
+
+    /// A client that is given a ticket has a newer one than it offered (RFC 5077 §3.3), from then on.
+    fn supersede(&mut self, row: &Row, at: Timestamp) {
         for entry in self.table.entries.iter().skip(row.first_entry as usize) {
             // After a refusal the new ticket is of another session: two stores behind one address may hold the two.
             let renewed = entry.mechanism == Mechanism::Ticket && entry.decision == Decision::Accepted;
             if let Some(known) = self.known.get_mut(entry.credential.0).filter(|_| renewed) {
-                known.superseded = true;
+                known.superseded.get_or_insert(at);
             }
         }
     }

@@ -71,7 +71,8 @@ reason! {
     /// cause the refusal: the old ticket ran out, or its key was retired, while the newer one would have been honoured.
     ///
     /// ## How we know
-    /// The connection that used or offered the old ticket issued the newer one, both in clear, before this offer.
+    /// The connection that used or offered the old ticket issued the newer one, both in clear, and was through with it before
+    /// this one began: what is opened in parallel takes the ticket that is at hand.
     pub(super) static CLIENT_KEEPS_OLD_TICKET = {
         name: "client-keeps-old-ticket", since: "0.2.0", stage: Inferred,
         summary: "the client offers a ticket although it was given a newer one",

@@ -138,6 +138,26 @@ fn a_server_whose_own_key_is_beside_the_one_it_refuses_does_not_share_it() {
     assert!(world(&own).told(2).iter().all(|(name, _)| *name != NOT_SHARED));
 }
 
+#[test]
+fn what_is_opened_in_parallel_takes_the_ticket_that_is_at_hand() {
+    let renews = Step {
+        issues: Some(0xa1),
+        ..resumes(0)
+    };
+    let keeps_old = |began: Option<u32>| {
+        let world = changed(&[issues(0xa1), renews, refuses(0, 0xb2)], |number, connection| {
+            if let Some(second) = began.filter(|_| number == 2) {
+                connection.transport.started = at(second).time;
+            }
+        });
+        let mut told = world.told(2).into_iter();
+        told.any(|(name, _)| name == "client-keeps-old-ticket")
+    };
+    assert!(keeps_old(None));
+    // It connects while the newer one is on its way, and says hello when that has come.
+    assert!(!keeps_old(Some(2)));
+}
+
 /// HelloRetryRequest answers an offer, and the second hello has no pre_shared_key.
 #[test]
 fn only_a_psk_can_be_left_out_of_a_second_hello() {
