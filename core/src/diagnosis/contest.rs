@@ -31,6 +31,8 @@ pub struct Standing {
     pub family: Confidence,
     /// The count reaches the bar; without it only proven entries are sure.
     pub reaches: bool,
+    /// So it does if only what no row could refute is no more than possible: enough to stand against others.
+    pub counted: bool,
     /// Something speaks for it beside that it is not refuted.
     pub supported: bool,
     /// Its chance, all corrections included.
@@ -167,12 +169,14 @@ fn entered(ground: &ServiceContext<'_>, claim: Claim, tried: u64) -> Standing {
     let p_value = to_nine_digits((claim.ln_chance() + (tried as f64).ln()).exp()).min(1.0);
     let enough = units.named_refused >= UNITS && units.other_accepted >= UNITS;
     let counted = enough && p_value <= BAR && !claim.concluded && claim.shadow.is_none();
-    let reaches = may_be_inferred(claim.kind) && claim.plausible && (counted || never_in_numbers(ground, &claim));
+    let counted = claim.plausible && (counted || never_in_numbers(ground, &claim));
+    let reaches = may_be_inferred(claim.kind) && counted;
     let supported = reaches || is_supported(ground, &claim, p_value);
     Standing {
         confidence: Confidence::Possible,
         family: Confidence::Possible,
         reaches,
+        counted,
         supported,
         p_value,
         tried: tried.saturating_mul(claim.cuts.max(1)),
@@ -299,7 +303,7 @@ fn level(all: &[Standing], place: usize) -> (Confidence, Confidence) {
             .filter(|other| !is_chance(other.claim.kind));
         others.filter(|other| !told_alike(other)).filter(|other| {
             let shared = overlap(&it.claim, &other.claim);
-            shared == it.claim.named.len() || (other.reaches && shared > 0)
+            shared == it.claim.named.len() || (other.counted && shared > 0)
         })
     };
     // Several moments fit a value each; what has reached the bar without any is the better word for them.

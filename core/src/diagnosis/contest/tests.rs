@@ -15,6 +15,7 @@ impl Standing {
             confidence: Confidence::Possible,
             family: Confidence::Possible,
             reaches: false,
+            counted: false,
             supported: true,
             p_value: 1.0,
             tried: 1,
@@ -27,10 +28,18 @@ fn standing(kind: Kind, named: &[u32]) -> Standing {
     Standing::by_hand(Claim::by_hand(kind, named))
 }
 
+/// What is never more than possible, however it was counted.
+fn counted(kind: Kind, named: &[u32]) -> Standing {
+    Standing {
+        counted: true,
+        ..standing(kind, named)
+    }
+}
+
 fn reaching(kind: Kind, named: &[u32]) -> Standing {
     Standing {
         reaches: true,
-        ..standing(kind, named)
+        ..counted(kind, named)
     }
 }
 
@@ -108,6 +117,10 @@ fn what_reaches_the_bar_is_as_sure_as_its_rivals_leave_it() {
         with(too_old(), reaching(Kind::ClientReset, &[8, 9])),
         (Inferred, Inferred)
     );
+    // What no row could refute has been counted all the same.
+    let lost = || at_moments(reaching(Kind::LostAtOnce, &all), 4);
+    assert_eq!(with(lost(), counted(Kind::Evicted, &[1, 2])), (Possible, Possible));
+    assert_eq!(with(lost(), standing(Kind::Evicted, &[1, 2])), (Inferred, Inferred));
     // Of the same family, and told by the same words.
     assert_eq!(with(too_old(), standing(Kind::Evicted, &all)), (Possible, Inferred));
     assert_eq!(with(too_old(), standing(Kind::TooIdle, &all)), (Inferred, Inferred));
@@ -247,6 +260,18 @@ fn the_bar_wants_three_units_on_either_side_and_a_small_chance() {
     assert!(!reaches(3, 20, |claim| claim.concluded = true));
     assert!(!reaches(3, 20, |claim| claim.plausible = false));
     assert!(!reaches(3, 20, |claim| claim.cuts = 100), "each cut was a trial");
+    // A full cache is never told for certain, and stands against others by its count.
+    let overflows = |named_refused| {
+        let mut claim = standing(Kind::Evicted, &[1]).claim;
+        claim.strata = vec![super::super::confidence::Stratum {
+            named_refused,
+            other_accepted: 20,
+            ..Default::default()
+        }];
+        let it = entered(&ground, claim, 1);
+        (it.reaches, it.counted)
+    };
+    assert_eq!((overflows(3), overflows(2)), ((false, true), (false, false)));
 }
 
 fn confidence_of(sketch: Sketch, kinds: &[Kind]) -> Vec<Option<Confidence>> {
