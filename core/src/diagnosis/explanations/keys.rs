@@ -142,6 +142,18 @@ pub(super) fn in_turn(ground: &ServiceContext<'_>) -> HashMap<u32, usize> {
         .collect()
 }
 
+/// For how long each key was not issued under at most, until it was again.
+pub(super) fn longest_away(ground: &ServiceContext<'_>) -> HashMap<u32, i64> {
+    let mut seen: HashMap<u32, (Timestamp, i64)> = HashMap::new();
+    let rows = ground.table.rows_at(&ground.part.rows);
+    for row in rows.filter(|row| row.issues != 0 && !row.issues_concluded) {
+        let (latest, longest) = seen.entry(row.issues).or_insert((row.time, 0));
+        *longest = (*longest).max(row.time.since(*latest));
+        *latest = row.time;
+    }
+    seen.into_iter().map(|(key, (_, longest))| (key, longest)).collect()
+}
+
 /// When each key was the one to issue under.
 fn issuing(ground: &ServiceContext<'_>, counts: impl Fn(&Row) -> bool) -> HashMap<u32, (Timestamp, Timestamp)> {
     let mut spans: HashMap<u32, (Timestamp, Timestamp)> = HashMap::new();

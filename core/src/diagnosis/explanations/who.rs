@@ -83,26 +83,43 @@ fn other_key(ground: &ServiceContext<'_>) -> Option<Claim> {
         })
     })?;
     claim.trace = Trace::of("several ticket keys are in use side by side");
-    claim.proven = proven_by_turns(ground, &claim);
+    claim.proven = proven_by_turns(ground, &work, &claim);
     Some(claim)
 }
 
 /// Keys that issue in turn are live side by side; and where each opens its own tickets, a refused one met the other. One that
-/// issued in turn with others before may have been retired since.
-fn proven_by_turns(ground: &ServiceContext<'_>, claim: &Claim) -> Vec<u32> {
+/// issued in turn with others before may have been retired since, as a new key reached the last server: so it must be seen at work
+/// after the refusal, or another ticket of this key have met that other one when it was, and not be away for longer than before.
+fn proven_by_turns(ground: &ServiceContext<'_>, work: &KeysAtWork, claim: &Claim) -> Vec<u32> {
     let turns = keys::in_turn(ground);
     let accepted = ground
         .entries()
         .filter(|(_, entry)| entry.decision == Decision::Accepted);
     let honoured: HashSet<u32> = accepted.map(|(_, entry)| entry.key).collect();
-    let proven = |number: &u32| {
+    // Both keys, and how long the ticket's had not been seen: nothing where it is seen again.
+    let met = |number: &u32| {
         let entry = ground.table.entry(*number)?;
-        let own = ground.table.row_of(entry).filter(|row| !row.issues_concluded)?.issues;
-        let together = turns.get(&entry.key)? == turns.get(&own)?;
-        Some(together && honoured.contains(&entry.key))
+        let row = ground.table.row_of(entry).filter(|row| !row.issues_concluded)?;
+        let together = turns.get(&entry.key)? == turns.get(&row.issues)?;
+        let (_, last) = work.span(entry.key)?;
+        let away = row.time.since(last).max(0);
+        (together && honoured.contains(&entry.key)).then_some((entry.key, row.issues, away))
     };
-    let named = claim.named.iter().copied();
-    named.filter(|number| proven(number) == Some(true)).collect()
+    let all: Vec<(u32, (u32, u32, i64))> = claim.named.iter().filter_map(|it| Some((*it, met(it)?))).collect();
+    let lives_on = all.iter().filter(|(_, (.., away))| *away == 0);
+    let known: HashSet<(u32, u32)> = lives_on.map(|(_, (key, own, _))| (*key, *own)).collect();
+    if known.is_empty() {
+        return Vec::new();
+    }
+    let longest = keys::longest_away(ground);
+    let proven = |(key, own, away): (u32, u32, i64)| {
+        let as_before = longest.get(&key).is_some_and(|longest| away <= *longest);
+        known.contains(&(key, own)) && (away == 0 || as_before)
+    };
+    all.into_iter()
+        .filter(|(_, met)| proven(*met))
+        .map(|(it, _)| it)
+        .collect()
 }
 
 /// Whether full handshakes of one client stack show certificates in turn: A, B, A.
@@ -394,7 +411,7 @@ mod tests {
 
     #[test]
     fn keys_in_turn_prove_another_where_the_ticket_s_own_is_honoured() {
-        let proven = |own, honoured| {
+        let proven_at = |second, own, honoured| {
             let mut sketch = Sketch::default();
             for (second, key) in [(10, 1), (12, 2), (30, 1), (32, 2), (34, 1)] {
                 sketch.silent(second, 1, |row| row.issues = key);
@@ -405,20 +422,22 @@ mod tests {
             if honoured {
                 sketch.offer(14, 2, (2, 2), true, |_, entry| ticket(entry));
             }
-            sketch.offer(20, 1, (1, 2), false, |row, entry| {
+            sketch.offer(second, 1, (1, 2), false, |row, entry| {
                 row.issues = own;
                 ticket(entry);
             });
             with(sketch, other_key).map(|it| it.proven.len())
         };
+        let proven = |own, honoured| proven_at(20, own, honoured);
         assert_eq!(proven(2, true), Some(1));
+        assert_eq!(proven_at(40, 2, true), Some(0), "key 2 may be rolled out by then");
         assert_eq!(proven(2, false), Some(0));
         assert_eq!(proven(0, true), Some(0));
     }
 
     /// Keys 1 and 2 issue in turn, then 3 and 4. A ticket under key 1 is honoured until second 170, and then refused by who issues
-    /// under `own`.
-    fn retired(own: u32) -> Option<(usize, usize)> {
+    /// under `own`; and once more honoured after that, or not.
+    fn retired(own: u32, again: bool) -> Option<(usize, usize)> {
         let mut sketch = Sketch::default();
         for (start, keys) in [(10, [1, 2]), (100, [3, 4])] {
             for turn in 0..6_u32 {
@@ -426,7 +445,8 @@ mod tests {
                 sketch.silent(start + 10 * turn, 1, |row| row.issues = key);
             }
         }
-        for (second, accepted) in [(14, true), (170, true), (180, false)] {
+        let offers = [(14, true), (170, true), (180, false), (190, true)];
+        for (second, accepted) in offers.into_iter().take(if again { 4 } else { 3 }) {
             sketch.offer(second, 2, (2, i64::from(second - 10)), accepted, |row, entry| {
                 (entry.key, entry.stateful, entry.mechanism) = (1, false, Mechanism::Ticket);
                 row.issues = if accepted { 0 } else { own };
@@ -437,8 +457,14 @@ mod tests {
 
     #[test]
     fn keys_that_took_turns_before_may_have_been_retired_since() {
-        assert_eq!(retired(3), Some((1, 0)));
-        assert_eq!(retired(2), Some((1, 1)));
+        assert_eq!(retired(3, false), Some((1, 0)));
+        assert_eq!(retired(2, false), Some((1, 0)));
+        assert_eq!(retired(2, true), Some((1, 1)));
+        assert_eq!(
+            retired(3, true),
+            Some((1, 0)),
+            "these two were never seen to take turns"
+        );
     }
 
     #[test]
