@@ -1,9 +1,11 @@
 //! Another machine took over an address: what the packets show of it.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
+use crate::diagnosis::confidence::{BAR, ln_choose};
 use crate::net::{At, MacAddress, Neighbour, Timestamp};
 use crate::session::ResetForm;
 use crate::session::{Completed, Connection, ConnectionId};
@@ -205,11 +207,24 @@ pub(super) fn holders(members: &[(ConnectionId, &Connection)], neighbours: &[(At
     claimed.collect()
 }
 
-/// Whether every hop count between the event before and this one differs from every one between this and the next: behind
-/// a balancer they take turns, whatever happens.
+/// Whether every hop count between the event before and this one differs from every one between this and the next, too often
+/// for chance: behind a balancer they take turns, whatever happens, and each client may have a machine of its own.
 fn hops_changed(members: &[(ConnectionId, &Connection)], time: Timestamp, span: Span) -> bool {
-    let [before, after] = around(members, time, span, |connection| connection.marks.ttl);
-    !before.is_empty() && !after.is_empty() && before.is_disjoint(&after)
+    let hops = |connection: &Connection| connection.marks.ttl;
+    let [before, after] = around(members, time, span, hops);
+    if before.is_empty() || after.is_empty() || !before.is_disjoint(&after) {
+        return false;
+    }
+    let of_client = |connection: &Connection| hops(connection).map(|_| connection.client_address());
+    let mut counts: HashMap<IpAddr, [u64; 2]> = HashMap::new();
+    for (is_after, client) in near(members, time, span, of_client) {
+        let [before, after] = counts.entry(client).or_default();
+        *(if is_after { after } else { before }) += 1;
+    }
+    let by_chance = counts
+        .values()
+        .map(|[before, after]| -ln_choose(before + after, *after));
+    by_chance.sum::<f64>() <= BAR.ln()
 }
 
 /// Whether one machine on the capture's own link answers between the event before and this one and between this and the next.
@@ -231,19 +246,30 @@ const fn is_shared(mac: MacAddress) -> bool {
 fn around<T: Ord>(
     members: &[(ConnectionId, &Connection)],
     time: Timestamp,
-    (since, until): Span,
+    span: Span,
     mark: impl Fn(&Connection) -> Option<T>,
 ) -> [BTreeSet<T>; 2] {
     let [mut before, mut after] = [BTreeSet::new(), BTreeSet::new()];
-    for (_, connection) in members {
-        let started = connection.transport.started;
-        let near = since.is_none_or(|since| started > since) && until.is_none_or(|until| started < until);
-        if let Some(mark) = mark(connection).filter(|_| near) {
-            let side = if started > time { &mut after } else { &mut before };
-            side.insert(mark);
-        }
+    for (is_after, mark) in near(members, time, span, mark) {
+        let side = if is_after { &mut after } else { &mut before };
+        side.insert(mark);
     }
     [before, after]
+}
+
+/// What each of these connections shows, and whether it began after this event.
+fn near<'a, T>(
+    members: &'a [(ConnectionId, &Connection)],
+    time: Timestamp,
+    (since, until): Span,
+    mark: impl Fn(&Connection) -> Option<T> + 'a,
+) -> impl Iterator<Item = (bool, T)> + 'a {
+    members.iter().filter_map(move |(_, connection)| {
+        let started = connection.transport.started;
+        let near = since.is_none_or(|since| started > since) && until.is_none_or(|until| started < until);
+        let mark = mark(connection).filter(|_| near)?;
+        Some((started > time, mark))
+    })
 }
 
 /// From the event before to the next one, where there are any.
@@ -360,8 +386,16 @@ mod tests {
 
     #[test]
     fn packets_from_another_distance_show_another_machine() {
-        assert_eq!(found(&[reset(1, 10, 60), working(20, 60)], &[]), [(10, false)]);
-        assert_eq!(found(&[reset(1, 10, 60), working(20, 61)], &[]), [(10, true)]);
+        let since = |ttl: u8| {
+            let before = (1..5).map(|second| working(second, 60));
+            let after = (20..25).map(|second| working(second, ttl));
+            let all: Vec<Connection> = before.chain([reset(5, 10, 60)]).chain(after).collect();
+            found(&all, &[])
+        };
+        assert_eq!(since(60), [(10, false)]);
+        assert_eq!(since(61), [(10, true)]);
+        // Of two or three it may be chance which machine they meet.
+        assert_eq!(found(&[reset(1, 10, 60), working(20, 61)], &[]), [(10, false)]);
         // Behind a balancer hop counts take turns all the time.
         let all = [working(1, 61), reset(2, 10, 60), working(20, 61), working(21, 60)];
         assert_eq!(found(&all, &[]), [(10, false)]);
@@ -473,12 +507,11 @@ mod tests {
     fn hop_counts_are_compared_up_to_the_next_event() {
         // One that has the other hop count only from the second reset on.
         let of = |later: u32| {
-            let all = [
-                reset(1, 100, 64),
-                working(150, 64),
-                reset(151, 300, 64),
-                working(later, 60),
-            ];
+            let all: Vec<Connection> = [reset(1, 100, 64), reset(151, 300, 64)]
+                .into_iter()
+                .chain((140..150).map(|second| working(second, 64)))
+                .chain((0..5).map(|more| working(later + more, 60)))
+                .collect();
             let members: Vec<_> = all.iter().map(|connection| (ConnectionId(0), connection)).collect();
             find(&members, &[])
                 .iter()
@@ -486,24 +519,35 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(of(350), [false, true]);
-        assert_eq!(of(300), [false, false], "at the very moment it is of neither side");
+        assert_eq!(of(296), [false, false], "some of them were there before");
     }
 
     #[test]
     fn hop_counts_differ_only_between_one_event_and_the_next() {
-        let all = [working(100, 64), working(200, 60)];
-        let members: Vec<_> = all.iter().map(|connection| (ConnectionId(0), connection)).collect();
         let time = |second| at(second).time;
-        let changed = |event, since: Option<u32>, until: Option<u32>| {
+        let changed = |all: &[Connection], event, since: Option<u32>, until: Option<u32>| {
+            let members: Vec<_> = all.iter().map(|connection| (ConnectionId(0), connection)).collect();
             hops_changed(&members, time(event), (since.map(time), until.map(time)))
         };
-        assert!(changed(150, None, None) && changed(150, Some(99), Some(201)) && changed(100, None, None));
-        assert!(!changed(150, Some(100), None) && !changed(150, None, Some(200)));
-        assert!(!changed(200, None, None) && !changed(50, None, None));
+        let with = |ttl: u8, seconds: std::ops::Range<u32>| seconds.map(move |second| working(second, ttl));
+        let moved: Vec<Connection> = with(64, 100..105).chain(with(60, 200..205)).collect();
+        for (event, since, until) in [(150, None, None), (150, Some(99), Some(205)), (104, None, None)] {
+            assert!(changed(&moved, event, since, until), "{event} {since:?} {until:?}");
+        }
+        assert!(!changed(&moved, 150, Some(104), None) && !changed(&moved, 150, None, Some(200)));
+        assert!(!changed(&moved, 204, None, None) && !changed(&moved, 50, None, None));
         // Hop counts in turn are those of a balancer.
-        let all = [working(100, 64), working(120, 60), working(200, 60)];
-        let members: Vec<_> = all.iter().map(|connection| (ConnectionId(0), connection)).collect();
-        assert!(!hops_changed(&members, time(150), (None, None)));
+        let turns: Vec<Connection> = moved.iter().cloned().chain(with(60, 120..121)).collect();
+        assert!(!changed(&turns, 150, None, None));
+        // And where each client has a machine of its own, they change with the clients.
+        let apart: Vec<Connection> = (0..)
+            .zip(moved)
+            .map(|(number, mut connection)| {
+                connection.client.ip = [192, 0, 2, 100 + number / 5].into();
+                connection
+            })
+            .collect();
+        assert!(!changed(&apart, 150, None, None));
     }
 
     #[test]
