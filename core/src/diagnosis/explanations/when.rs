@@ -8,7 +8,7 @@ use super::keys::{self, KeysAtWork};
 use super::long::cuts;
 use super::{Claim, FittedValue, Kind, Look, Scope, ServiceContext, Trace, claim, refused};
 use crate::diagnosis::attempts::{Decision, OfferedCredential, UNKNOWN};
-use crate::diagnosis::confidence::{Span, moment};
+use crate::diagnosis::confidence::{BAR, Span, moment};
 use crate::net::Timestamp;
 
 /// One moment is one cause; more of them need refusals that a single one cannot explain, of several clients each.
@@ -224,8 +224,10 @@ fn takeover(ground: &ServiceContext<'_>) -> Option<Claim> {
             frame: Some(first.at.frame),
         });
     }
-    // Two MAC addresses, or other hop counts from then on: no count is needed for what the network shows.
-    if other_machine && claim.stands {
+    // Two MAC addresses, or other hop counts from then on: no count is needed for what the network shows. Where as much is refused
+    // without a takeover, whatever refuses that may have refused these, by a machine that has all that the first one had.
+    let by_itself = claim.units_concerned().other_refused == 0 || claim.ln_chance() <= BAR.ln();
+    if other_machine && claim.stands && by_itself {
         let limits = [false, true].map(|stateful| refused_for_its_age(ground, &claim, stateful));
         let too_old = |entry: &OfferedCredential| {
             let limit = limits.get(usize::from(entry.stateful)).copied().flatten();

@@ -265,6 +265,27 @@ fn moments_are_few_and_each_explains_several_clients() {
 }
 
 #[test]
+fn what_is_refused_without_a_takeover_as_well_proves_none() {
+    let proven = |others: u32, accepted: u32| {
+        let mut sketch = Sketch::default();
+        let issue = sketch.silent(10, 1, |_| ());
+        let before = [others, accepted].into_iter().zip([false, true]);
+        let offers = before.flat_map(|(count, accepted)| (0..count).map(move |_| accepted));
+        for (session, accepted) in (2..).zip(offers) {
+            sketch.offer(25, 1, (session, 5), accepted, |_, entry| entry.previous = place(issue));
+        }
+        sketch.offer(50, 1, (1, 45), false, |_, entry| entry.previous = place(issue));
+        let (table, part) = sketch.done();
+        let claim = takeover(&ServiceContext::of(&table, &part, &[taken_over(30, true)])).expect("it stands");
+        claim.proven.len()
+    };
+    assert_eq!(proven(0, 6), 1);
+    assert_eq!(proven(2, 6), 0);
+    // Too seldom to be what befell this one.
+    assert_eq!(proven(1, 250), 1);
+}
+
+#[test]
 fn a_span_reaches_back_to_the_issue_or_else_to_the_latest_use() {
     let span = |change: fn(&mut OfferedCredential)| {
         let mut sketch = Sketch::default();
