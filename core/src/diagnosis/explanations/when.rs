@@ -8,8 +8,9 @@ use super::keys::{self, KeysAtWork};
 use super::long::cuts;
 use super::{Claim, FittedValue, Kind, Look, Scope, ServiceContext, Trace, claim, refused};
 use crate::diagnosis::attempts::{Decision, OfferedCredential, UNKNOWN};
-use crate::diagnosis::confidence::{BAR, Span, moment};
+use crate::diagnosis::confidence::{BAR, Span, UNITS, moment};
 use crate::net::Timestamp;
+use crate::session::Mechanism;
 
 /// One moment is one cause; more of them need refusals that a single one cannot explain, of several clients each.
 const MAX_MOMENTS: usize = 4;
@@ -100,7 +101,75 @@ fn lost(
     claim.scope = scope;
     let counts = |entry: &OfferedCredential| scope != Scope::Cache || entry.stateful;
     claim.plausible = since_is_honoured(ground, &moments, counts) && mostly(&claim);
+    claim.shadow = follows(ground, &claim);
     Some(claim)
+}
+
+/// How far a session had come by an offer.
+type Measure<'a> = &'a dyn Fn(&OfferedCredential) -> Option<i64>;
+
+/// What the moments follow so closely that it explains as much without any: where sessions live up to an age, a pause or a
+/// number of newer ones, only not to the second, old ones are refused now and then, and a few moments lie in their lives. What
+/// parts them are sessions that were lost before they had come as far as others that were honoured.
+///
+/// A single moment has ages themselves for rivals, but for one that no ticket shows: a renewed one goes on with the age of its
+/// session.
+fn follows(ground: &ServiceContext<'_>, claim: &Claim) -> Option<Kind> {
+    let several = claim.moments.len() > 1;
+    let began = began(ground);
+    let renewed = ground.entries().any(|(_, entry)| is_renewed(&began, entry));
+    let known = |since: i64| (since != UNKNOWN).then_some(since);
+    let measures: [(bool, Kind, Measure<'_>); 4] = [
+        (several, Kind::TooOld, &|entry| known(entry.age)),
+        (several, Kind::TooIdle, &|entry| known(entry.idle)),
+        (several, Kind::Evicted, &|entry| {
+            entry.stateful.then(|| entry.newer.into())
+        }),
+        (renewed, Kind::TooOld, &|entry| {
+            Some(ground.time(entry)?.since(beginning(ground, &began, entry)?))
+        }),
+    ];
+    let too_far = |measure: Measure<'_>| {
+        let of = |entry: &OfferedCredential| measure(entry).filter(|_| !entry.foreign && !entry.concluded);
+        let accepted = ground.entries().filter(|(_, entry)| !entry.failed());
+        let farthest = accepted.filter_map(|(_, entry)| of(entry)).max();
+        let named = claim.named.iter().filter_map(|number| ground.table.entry(*number));
+        let measured = || named.clone().filter(|entry| of(entry).is_some());
+        let before = measured().filter(|entry| of(entry) <= farthest);
+        let lost_before: HashSet<_> = before.map(|entry| entry.credential).collect();
+        measured().next().is_some() && (lost_before.len() as u64) < UNITS
+    };
+    let mut asked = measures.into_iter().filter(|(asked, ..)| *asked);
+    asked.find(|(.., measure)| too_far(measure)).map(|(_, kind, _)| kind)
+}
+
+/// When the session of each handshake began that resumed one by a ticket. Up to TLS 1.2 a ticket that comes with a resumption is
+/// another one for the same session.
+fn began(ground: &ServiceContext<'_>) -> HashMap<usize, Timestamp> {
+    let mut began = HashMap::new();
+    let resumed = ground.entries().map(|(_, entry)| entry);
+    for entry in resumed.filter(|entry| entry.decision == Decision::Accepted && entry.mechanism == Mechanism::Ticket) {
+        if let Some(time) = beginning(ground, &began, entry) {
+            began.insert(entry.row as usize, time);
+        }
+    }
+    began
+}
+
+fn is_renewed(began: &HashMap<usize, Timestamp>, entry: &OfferedCredential) -> bool {
+    entry.issue.index().is_some_and(|row| began.contains_key(&row))
+}
+
+fn beginning(
+    ground: &ServiceContext<'_>,
+    began: &HashMap<usize, Timestamp>,
+    entry: &OfferedCredential,
+) -> Option<Timestamp> {
+    let renewed = entry.issue.index().and_then(|row| began.get(&row)).copied();
+    renewed.or_else(|| {
+        let time = ground.time(entry).filter(|_| entry.age != UNKNOWN && !entry.foreign)?;
+        Some(Timestamp::from_nanos(time.nanos().saturating_sub(entry.age)))
+    })
 }
 
 /// The fewest moments that explain the refusals, best first, each with its machine.

@@ -1,7 +1,6 @@
 use super::*;
 use crate::diagnosis::attempts::tests::{Sketch, place};
 use crate::net::span::SECOND;
-use crate::session::Mechanism;
 use crate::session::tests::at;
 
 fn taken_over(second: u32, other_machine: bool) -> crate::diagnosis::service::Takeover {
@@ -262,6 +261,63 @@ fn moments_are_few_and_each_explains_several_clients() {
     // Three refusals for each moment, on average.
     assert_eq!(restarts(2, 3).moments.len(), 2);
     assert_eq!(restarts(2, 2).moments.len(), 1);
+}
+
+#[test]
+fn several_moments_are_found_wherever_sessions_live_up_to_some_age() {
+    // Clients come back in groups: to sessions that are young, and to ones that are old.
+    let shadow = |refused: &[u32]| {
+        let mut sketch = Sketch::default();
+        for group in 1..=3 {
+            for client in 0..4 {
+                let at = 200 * group + client;
+                let age = refused.get((at % 7) as usize).copied().unwrap_or(90);
+                sketch.offer(at, client, (at - age, i64::from(age)), false, |_, entry| {
+                    entry.idle = entry.age;
+                });
+                sketch.offer(at + 60, client, (at + 10, 50), true, |_, entry| entry.idle = entry.age);
+            }
+        }
+        let (table, part) = sketch.done();
+        let claim = lost_at_once(&ServiceContext::of(&table, &part, &[])).expect("moments");
+        (claim.moments.len(), claim.shadow)
+    };
+    assert_eq!(shadow(&[]), (3, Some(Kind::TooOld)));
+    // Two that are lost young may be lost for something else; three are not.
+    assert_eq!(shadow(&[20]), (3, Some(Kind::TooOld)));
+    assert_eq!(shadow(&[20, 30, 20, 40]), (3, None));
+}
+
+#[test]
+fn a_renewed_ticket_goes_on_with_the_age_of_its_session() {
+    // Each client renews its ticket after ten seconds and offers the new one after twenty; or after forty, which is too late.
+    let shadow = |mechanism: Mechanism| {
+        let mut sketch = Sketch::default();
+        for client in 0..8 {
+            let (begin, late) = (10 * client, client >= 4);
+            let issue = sketch.silent(begin, client, |_| ());
+            let mut renewed = 0;
+            sketch.offer(begin + 10, client, (2 * client, 10), true, |_, entry| {
+                (entry.issue, entry.mechanism) = (place(issue), mechanism);
+                renewed = entry.row;
+            });
+            let age = if late { 30 } else { 10 };
+            sketch.offer(
+                begin + 10 + age,
+                client,
+                (2 * client + 1, age.into()),
+                !late,
+                |_, entry| {
+                    (entry.issue, entry.mechanism) = (place(renewed), mechanism);
+                },
+            );
+        }
+        let (table, part) = sketch.done();
+        lost_at_once(&ServiceContext::of(&table, &part, &[])).map(|claim| claim.shadow)
+    };
+    assert_eq!(shadow(Mechanism::Ticket), Some(Some(Kind::TooOld)));
+    // In TLS 1.3 the new one is a session of its own, and its age the rival itself.
+    assert_eq!(shadow(Mechanism::Psk), Some(None));
 }
 
 #[test]
