@@ -64,6 +64,7 @@ pub(super) fn claim(ground: &ServiceContext<'_>) -> Option<Claim> {
         strata: strata.into_values().collect(),
         named,
         shadow: None,
+        shares_keys: false,
     })
 }
 

@@ -113,6 +113,8 @@ pub struct Claim {
     pub plausible: bool,
     /// What explains the same where it need not stand by itself: no count of these rows can part the two.
     pub shadow: Option<Kind>,
+    /// Some of what it names was refused by a server that issued under the ticket's own key: keys are shared.
+    pub shares_keys: bool,
 }
 
 /// What lost its sessions at a moment.
@@ -272,6 +274,7 @@ fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&OfferedCredenti
         return None;
     }
     let concluded = looks().any(|(_, look)| look.named && look.concluded);
+    let shares_keys = ground.table.entries(&named).any(|(_, entry)| entry.own_key);
     let mut counts = UnitCounts::default();
     let mut stands = true;
     for (_, entry) in ground.entries() {
@@ -296,6 +299,7 @@ fn claim(ground: &ServiceContext<'_>, kind: Kind, look: impl Fn(&OfferedCredenti
         scope: Scope::Service,
         plausible: true,
         shadow: None,
+        shares_keys,
     })
 }
 

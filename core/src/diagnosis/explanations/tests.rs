@@ -24,6 +24,7 @@ impl Claim {
             scope: Scope::Service,
             plausible: true,
             shadow: None,
+            shares_keys: false,
         }
     }
 }

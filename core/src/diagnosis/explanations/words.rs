@@ -7,6 +7,8 @@ use crate::net::span::SECOND;
 
 /// What to do where the key is shared and the context is not.
 const CONTEXT: &str = "serve the same certificate and context wherever the ticket key is shared";
+/// And where nothing tells of some tickets whether the key is.
+const CONTEXT_AND_KEYS: &str = "serve the same certificate and context, under the same ticket keys, on all servers";
 
 /// Time of day in UTC.
 #[must_use]
@@ -87,6 +89,10 @@ impl Claim {
                 "the servers behind the address open each other's tickets and differ in certificate or context"
                     .to_owned()
             }
+            (Kind::OtherMachine, _) if self.shares_keys && !named.stateful => {
+                "the servers behind the address refuse each other's tickets, also those under a key that they share"
+                    .to_owned()
+            }
             (Kind::KeyChanged, _) if named.outdated => {
                 "the ticket key changed, and clients kept tickets although they had been given newer ones".to_owned()
             }
@@ -107,6 +113,7 @@ impl Claim {
     pub const fn action_for(&self, named: Named) -> &'static str {
         match self.kind {
             Kind::OtherMachine | Kind::OtherStore if named.opened => CONTEXT,
+            Kind::OtherMachine if self.shares_keys && !named.stateful => CONTEXT_AND_KEYS,
             Kind::OtherStore if matches!(self.value, FittedValue::Late(_)) => {
                 "give all servers the same ticket keys, or one session cache, unless keys were rolled out or a store came back then"
             }

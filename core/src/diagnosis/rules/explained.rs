@@ -28,11 +28,18 @@ impl Explained<'_> {
                 _ => Confidence::Inferred,
             };
         }
-        if self.standing.reaches {
+        if self.standing.reaches && !self.may_lack_more_than_the_key() {
             self.standing.confidence
         } else {
             Confidence::Possible
         }
+    }
+
+    /// Whether machines that share a key refuse each other's tickets all the same: then that the key of this one is another by
+    /// now, as after a rotation, does not tell why it was refused.
+    const fn may_lack_more_than_the_key(&self) -> bool {
+        let told_by_key = !self.entry.stateful && !self.entry.own_key;
+        matches!(self.standing.claim.kind, Kind::OtherMachine) && self.standing.claim.shares_keys && told_by_key
     }
 }
 
@@ -114,7 +121,10 @@ fn finding(case: &RuleContext<'_>, name: &'static str, found: &Explained<'_>) ->
         .placed(found.place)
         .beside(
             if confidence < Confidence::Inferred {
-                beside(case, name, found.number, found.entry)
+                let context = found.may_lack_more_than_the_key().then_some("session-context-mismatch");
+                let mut names = beside(case, name, found.number, found.entry);
+                names.retain(|name| Some(*name) != context);
+                context.into_iter().chain(names).take(MAX_RIVALS).collect()
             } else {
                 Vec::new()
             },

@@ -112,6 +112,25 @@ fn who_opens_the_tickets_and_refuses_them_has_another_context() {
 }
 
 #[test]
+fn machines_that_share_a_key_and_refuse_are_not_told_to_share_their_keys() {
+    let mut claim = with(Kind::OtherMachine, FittedValue::Nothing);
+    claim.shares_keys = true;
+    let cause = claim.cause_of(PLAIN);
+    assert!(cause.ends_with("also those under a key that they share"), "{cause}");
+    assert_eq!(claim.action_for(PLAIN), CONTEXT_AND_KEYS);
+    // Where all of it is under such a key, nothing is left to share but the context.
+    let opened = Named { opened: true, ..PLAIN };
+    assert_eq!(claim.action_for(opened), CONTEXT);
+    // A cache has no key.
+    let kept = Named {
+        stateful: true,
+        ..PLAIN
+    };
+    assert!(claim.cause_of(kept).ends_with("do not share their sessions"));
+    assert!(claim.action_for(kept).starts_with("share the session cache"));
+}
+
+#[test]
 fn a_key_that_changed_under_old_tickets_is_a_matter_for_clients() {
     let claim = with(Kind::KeyChanged, FittedValue::Nothing);
     let outdated = Named {
