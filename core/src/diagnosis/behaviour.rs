@@ -13,6 +13,7 @@ use crate::store::ConnectionStore;
 
 use super::attempts::{ClosedBy, closed_by};
 use super::confidence::{BAR, Stratum, UNITS, ln_chance};
+use super::context::{Gave, gave};
 use super::parties::{Parties, Party};
 
 /// Who ended a connection without close_notify.
@@ -52,17 +53,42 @@ impl Returns {
     }
 }
 
+/// The same, apart after handshakes that gave something new, and after resumptions that gave nothing: these leave nothing to a
+/// client whose sessions are good for one use, however they end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReturnsByKind {
+    /// After a handshake that gave something.
+    pub given: Returns,
+    /// After a resumption that gave nothing new.
+    pub used: Returns,
+}
+
+impl ReturnsByKind {
+    /// After handshakes of either kind.
+    #[must_use]
+    pub const fn all(&self) -> Returns {
+        Returns {
+            offered: self.given.offered.saturating_add(self.used.offered),
+            silent: self.given.silent.saturating_add(self.used.silent),
+        }
+    }
+
+    const fn of(&mut self, used: bool) -> &mut Returns {
+        if used { &mut self.used } else { &mut self.given }
+    }
+}
+
 /// What one client stack does at one service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClientBehaviour {
     /// After clean closes.
-    pub clean: Returns,
+    pub clean: ReturnsByKind,
     /// After connections that the client ended without close_notify.
-    pub client: Returns,
+    pub client: ReturnsByKind,
     /// After connections that the server ended without close_notify.
-    pub server: Returns,
+    pub server: ReturnsByKind,
     /// After a fatal alert.
-    pub alert: Returns,
+    pub alert: ReturnsByKind,
     /// After all else, first connections among them.
     pub other: Returns,
     /// Silences after connections that the client ended without close_notify, which its program outlived.
@@ -75,12 +101,13 @@ impl ClientBehaviour {
     /// Whether this client ever offered this service anything: only then is its silence worth a cause.
     #[must_use]
     pub const fn offers(&self) -> bool {
-        (self.clean.offered | self.client.offered | self.server.offered | self.alert.offered | self.other.offered) > 0
+        let [clean, client, server, alert] = [self.clean.all(), self.client.all(), self.server.all(), self.alert.all()];
+        (clean.offered | client.offered | server.offered | alert.offered | self.other.offered) > 0
     }
 
     /// Returns after an unclean close.
     #[must_use]
-    pub const fn after(&self, unclean: Unclean) -> Returns {
+    pub const fn after(&self, unclean: Unclean) -> ReturnsByKind {
         match unclean {
             Unclean::Client => self.client,
             Unclean::Server => self.server,
@@ -100,30 +127,47 @@ impl ClientBehaviour {
 
     /// The chance that this client's silences fell on such ends alone although they have nothing to do with it.
     #[must_use]
-    pub fn chance_after(&self, after: Returns) -> f64 {
-        let clean = self.clean;
-        let stratum = Stratum {
+    pub fn chance_after(&self, after: ReturnsByKind) -> f64 {
+        let stratum = |after: Returns, clean: Returns| Stratum {
             named_refused: after.silent.into(),
             named_accepted: after.offered.into(),
             other_refused: clean.silent.into(),
             other_accepted: clean.offered.into(),
         };
-        ln_chance(&[stratum]).exp().min(1.0)
+        let strata: &[Stratum] = if self.uses_again() {
+            &[stratum(after.all(), self.clean.all())]
+        } else {
+            &[
+                stratum(after.given, self.clean.given),
+                stratum(after.used, self.clean.used),
+            ]
+        };
+        ln_chance(strata).exp().min(1.0)
     }
 
-    /// Whether it offers after clean closes and not after such ends, too often for chance.
+    /// Whether a session that was used is offered again, whenever its connection ended cleanly: then nothing is used up.
+    const fn uses_again(&self) -> bool {
+        self.clean.used.offered > 0 && self.clean.used.silent == 0
+    }
+
+    /// Whether it offers after clean closes of handshakes of this kind, and not after such ends, too often for chance.
     #[must_use]
-    pub fn differs_after(&self, after: Returns) -> bool {
-        let enough = u64::from(self.clean.offered) >= UNITS && u64::from(after.silent) >= UNITS;
-        enough && after.offered == 0 && self.chance_after(after) <= BAR
+    pub fn differs_after(&self, after: ReturnsByKind, used: bool) -> bool {
+        let clean = match used {
+            _ if self.uses_again() => self.clean.all(),
+            true => self.clean.used,
+            false => self.clean.given,
+        };
+        let enough = u64::from(clean.offered) >= UNITS && u64::from(after.all().silent) >= UNITS;
+        enough && after.all().offered == 0 && self.chance_after(after) <= BAR
     }
 
-    const fn note(&mut self, closed: ClosedBy, offered: bool) {
+    const fn note(&mut self, closed: ClosedBy, used: bool, offered: bool) {
         match closed {
-            ClosedBy::Cleanly => self.clean.add(offered),
-            ClosedBy::ClientReset | ClosedBy::ClientFin => self.client.add(offered),
-            ClosedBy::Server => self.server.add(offered),
-            ClosedBy::Alert => self.alert.add(offered),
+            ClosedBy::Cleanly => self.clean.of(used).add(offered),
+            ClosedBy::ClientReset | ClosedBy::ClientFin => self.client.of(used).add(offered),
+            ClosedBy::Server => self.server.of(used).add(offered),
+            ClosedBy::Alert => self.alert.of(used).add(offered),
             ClosedBy::Unknown => self.other.add(offered),
         }
     }
@@ -182,7 +226,7 @@ impl ClientBehaviours {
         match previous() {
             Some(previous) => {
                 let closed = closed_by(previous, connection.hello_time());
-                behaviour.note(closed, offered);
+                behaviour.note(closed, gave_nothing_new(previous), offered);
                 let alive = match Unclean::of(closed).filter(|_| !offered) {
                     Some(Unclean::Client) => &mut behaviour.client_alive,
                     Some(Unclean::Server) => &mut behaviour.server_alive,
@@ -190,7 +234,7 @@ impl ClientBehaviours {
                 };
                 *alive = alive.saturating_add(u16::from(programs.span(party, previous, connection)));
             }
-            None if offered => behaviour.note(ClosedBy::Unknown, offered),
+            None if offered => behaviour.note(ClosedBy::Unknown, false, offered),
             None => {}
         }
     }
@@ -200,6 +244,16 @@ impl ClientBehaviours {
     pub(super) fn get(&self, party: Party) -> ClientBehaviour {
         self.0.get(&party.client).copied().unwrap_or_default()
     }
+}
+
+/// Whether it used a session and left nothing new in its place, for [`ReturnsByKind`].
+pub(super) fn gave_nothing_new(connection: &Connection) -> bool {
+    let anew = if connection.is_tls13() {
+        matches!(gave(connection), Some((Gave::Seen | Gave::Inferred, _)))
+    } else {
+        !connection.issued.is_empty()
+    };
+    matches!(connection.outcome, Outcome::Resumed(_)) && !anew
 }
 
 /// When a program's connection began, and when the program ended it.
@@ -256,8 +310,12 @@ fn first_open(open: &mut VecDeque<Life>, now: Timestamp) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
+    /// After handshakes that gave something.
     fn behaviour(clean: [u16; 2], server: [u16; 2]) -> ClientBehaviour {
-        let returns = |[offered, silent]: [u16; 2]| Returns { offered, silent };
+        let returns = |[offered, silent]: [u16; 2]| ReturnsByKind {
+            given: Returns { offered, silent },
+            ..ReturnsByKind::default()
+        };
         ClientBehaviour {
             clean: returns(clean),
             server: returns(server),
@@ -266,13 +324,33 @@ mod tests {
     }
 
     fn differs(behaviour: ClientBehaviour, unclean: Unclean) -> bool {
-        behaviour.differs_after(behaviour.after(unclean))
+        behaviour.differs_after(behaviour.after(unclean), false)
     }
 
     #[test]
     fn a_client_that_offers_only_after_clean_closes_differs() {
         assert!(differs(behaviour([7, 0], [0, 3]), Unclean::Server));
         assert!(!differs(behaviour([7, 0], [0, 3]), Unclean::Client));
+    }
+
+    #[test]
+    fn a_client_that_uses_its_sessions_once_has_nothing_left_after_a_resumption() {
+        let mut once = behaviour([22, 0], [0, 0]);
+        once.clean.used.silent = 15;
+        once.server.used.silent = 20;
+        let differs = |it: ClientBehaviour, used| it.differs_after(it.server, used);
+        assert!(!differs(once, true), "it offers after none of them");
+        // What it does after others tells of those alone.
+        once.server.given.silent = 8;
+        assert!(differs(once, false) && !differs(once, true));
+        once.clean.used.offered = 12;
+        assert!(differs(once, true));
+        // Where what was used is offered again, whatever it was, all ends count together.
+        let mut again = behaviour([4, 0], [0, 0]);
+        again.server.used.silent = 3;
+        assert!(!differs(again, true));
+        again.clean.used.offered = 3;
+        assert!(differs(again, true), "{}", again.chance_after(again.server));
     }
 
     #[test]

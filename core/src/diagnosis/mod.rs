@@ -24,7 +24,7 @@ pub(crate) mod tests;
 pub mod transfers;
 
 pub use attempts::Shown;
-pub use behaviour::{ClientBehaviour, Returns, Unclean};
+pub use behaviour::{ClientBehaviour, Returns, ReturnsByKind, Unclean};
 pub use context::{Asked, Gave, OfferAtHand, RuleContext, gave};
 pub use credentials::{CredentialState, OfferOutcome, Resumable, state_of};
 pub use history::History;

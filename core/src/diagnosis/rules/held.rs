@@ -1,7 +1,7 @@
 //! Nothing was offered although something had been given: the credential ran out, or was dropped.
 
 use super::super::attempts::closed_by;
-use super::super::behaviour::Unclean;
+use super::super::behaviour::{Unclean, gave_nothing_new};
 use super::super::confidence::UNITS;
 use super::super::context::{Issuance, RuleContext};
 use super::super::credentials::MAX_AGE;
@@ -170,11 +170,11 @@ fn dropped_after_alert(case: &RuleContext<'_>) -> RuleResult {
     };
     let behaviour = case.behaviour();
     // A client that offers after no clean end either drops nothing for an alert.
-    let offers = behaviour.clean.offered > 0 && behaviour.alert.offered == 0;
+    let offers = behaviour.clean.all().offered > 0 && behaviour.alert.all().offered == 0;
     if !offers || is_offered_later(case, &issuance) {
         return RuleResult::DoesNotHold;
     }
-    let contrast = behaviour.differs_after(behaviour.alert) && !issuance.from.is_tls13();
+    let contrast = behaviour.differs_after(behaviour.alert, gave_nothing_new(last)) && !issuance.from.is_tls13();
     RuleResult::holds(
         at_best(case, contrast && !may_be_several_stores(case)),
         "the connection that used the client's session last ended with a fatal alert",
@@ -191,12 +191,13 @@ reason! {
     /// frees a connection without SSL_shutdown, or one that treats a bare FIN as an error.
     ///
     /// ## How we know
-    /// The close is in the capture. It is `inferred` where three things hold: this client offers its session after
-    /// clean closes and never after such ones, significantly often; its address shows only one session store (which
-    /// takes keys in TLS 1.3); and its program is seen to keep running, at least three times: another of its
-    /// connections is open from before the close until after the hello that offers nothing. Otherwise it is `possible`,
-    /// because a program that exits also closes uncleanly, and the next one has nothing to offer. One offer after such
-    /// a close rules it out; so does never having seen this client offer after a clean close.
+    /// The close is in the capture. It is `inferred` where three things hold: this client offers its session after clean
+    /// closes and never after such ones, significantly often, compared apart where the last connection used a session and
+    /// gave nothing new; its address shows only one session store (which takes keys in TLS 1.3); and its program is seen
+    /// to keep running, at least three times: another of its connections is open from before the close until after the
+    /// hello that offers nothing. Otherwise it is `possible`, because a program that exits also closes uncleanly, and the
+    /// next one has nothing to offer. One offer after such a close rules it out; so does never having seen this client
+    /// offer after a clean close.
     pub(super) static CLIENT_DROPPED_AFTER_UNCLEAN_CLOSE = {
         name: "client-dropped-after-unclean-close", since: "0.1.0", stage: NothingOffered,
         summary: "the client forgot the session when its connection ended uncleanly",
@@ -218,11 +219,12 @@ fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
     let behaviour = case.behaviour();
     let after = behaviour.after(unclean);
     // As with alerts: the silence of a client that offers after no clean end says nothing of this one.
-    let offers = behaviour.clean.offered > 0 && after.offered == 0;
+    let (clean, unclean_ends) = (behaviour.clean.all(), after.all());
+    let offers = clean.offered > 0 && unclean_ends.offered == 0;
     if !offers || is_offered_later(case, &issuance) {
         return RuleResult::DoesNotHold;
     }
-    let contrast = behaviour.differs_after(after);
+    let contrast = behaviour.differs_after(after, gave_nothing_new(last));
     // In TLS 1.3 nothing ties tickets to the close: only the contrast speaks.
     if issuance.from.is_tls13() && !contrast {
         return RuleResult::DoesNotHold;
@@ -243,9 +245,9 @@ fn dropped_after_unclean_close(case: &RuleContext<'_>) -> RuleResult {
         at_best(case, contrast && lives_on && !may_be_several_stores(case)),
         format!(
             "this client offers after {} of {} clean closes and after none of {} closes like the last one (p = {:.3})",
-            behaviour.clean.offered,
-            behaviour.clean.offered + behaviour.clean.silent,
-            after.silent,
+            clean.offered,
+            clean.offered + clean.silent,
+            unclean_ends.silent,
             behaviour.chance_after(after),
         ),
         first,

@@ -129,9 +129,9 @@ fn end_explains(case: &RuleContext<'_>) -> bool {
     let behaviour = case.behaviour();
     match closed_by(last, case.hello_time()) {
         ClosedBy::Cleanly | ClosedBy::Unknown => false,
-        ClosedBy::Alert => behaviour.alert.offered == 0,
-        ClosedBy::ClientReset | ClosedBy::ClientFin => behaviour.client.offered == 0,
-        ClosedBy::Server => behaviour.server.offered == 0,
+        ClosedBy::Alert => behaviour.alert.all().offered == 0,
+        ClosedBy::ClientReset | ClosedBy::ClientFin => behaviour.client.all().offered == 0,
+        ClosedBy::Server => behaviour.server.all().offered == 0,
     }
 }
 

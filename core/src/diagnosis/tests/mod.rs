@@ -215,10 +215,10 @@ fn clients_are_known_by_what_they_do_when_they_come_back() {
     let behaviour = world.case(3).behaviour();
     let counts = |returns: super::Returns| (returns.offered, returns.silent);
     // The first came from nowhere; those after a clean close; and those after one whose close was not seen.
-    assert_eq!(counts(behaviour.clean), (1, 1));
+    assert_eq!(counts(behaviour.clean.all()), (1, 1));
     assert_eq!(counts(behaviour.other), (1, 2));
     assert_eq!(
-        [behaviour.client, behaviour.server, behaviour.alert].map(counts),
+        [behaviour.client, behaviour.server, behaviour.alert].map(|it| counts(it.all())),
         [(0, 0); 3]
     );
     assert!(behaviour.offers());
@@ -234,7 +234,11 @@ fn clients_are_known_by_what_they_do_when_they_come_back() {
 
 #[test]
 fn a_habit_of_offering_shows_after_any_close() {
-    let offered = super::Returns { offered: 1, silent: 0 };
+    let once = super::Returns { offered: 1, silent: 0 };
+    let offered = super::ReturnsByKind {
+        used: once,
+        ..super::ReturnsByKind::default()
+    };
     let nothing = super::ClientBehaviour::default();
     assert!(!nothing.offers());
     for behaviour in [
@@ -254,10 +258,7 @@ fn a_habit_of_offering_shows_after_any_close() {
             alert: offered,
             ..nothing
         },
-        super::ClientBehaviour {
-            other: offered,
-            ..nothing
-        },
+        super::ClientBehaviour { other: once, ..nothing },
         // After several kinds of them.
         super::ClientBehaviour {
             clean: offered,
@@ -271,7 +272,7 @@ fn a_habit_of_offering_shows_after_any_close() {
         },
         super::ClientBehaviour {
             server: offered,
-            other: offered,
+            other: once,
             ..nothing
         },
     ] {
