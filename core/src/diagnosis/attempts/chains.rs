@@ -1,11 +1,13 @@
 //! Chains of credentials: several stores of sessions behind one address, and who begins a new one.
 //!
 //! A chain is a full handshake and all that was resumed from it. One client has one store for a service, as a rule: where an
-//! older chain goes on after a newer one was used, there are two. In TLS 1.3 chains show only with keys.
+//! older chain goes on after a newer one was used, there are two. In TLS 1.3 chains show only with keys, and a store keeps
+//! several.
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{Attempts, OfferedCredential, RowNumber};
+use super::{Attempts, OfferedCredential, Row, RowNumber};
+use crate::session::ProtocolVersion;
 
 /// Marks rows that offer what an earlier row issued, and rows that begin a chain while every other one goes on.
 pub(super) fn settle(table: &mut Attempts) {
@@ -52,24 +54,47 @@ fn roots(table: &Attempts) -> Vec<Option<u32>> {
 
 /// Rows of one client that begin a chain, with every chain before them going on behind them. Only where an older chain is used
 /// after a newer one, so that there are several stores, and nothing is hidden.
+///
+/// One store may look the same if it keeps several sessions and skips some now and then. Up to TLS 1.2 clients keep one for a
+/// service, as a rule, and one that skips is silent at other times as well. In TLS 1.3 they keep several tickets, which are used
+/// up, dropped, or spoken for by other connections of a burst.
 fn newcomers(table: &Attempts, rows: &[u32], roots: &[Option<u32>]) -> Vec<u32> {
     let root = |row: &u32| roots.get(*row as usize).copied().flatten();
-    if rows.len() < 4 || rows.iter().any(|row| root(row).is_none()) || !interleaved(table, rows, root) {
+    let keeps_several = |row: &Row| row.version == ProtocolVersion::TLS_1_3.0;
+    if rows.len() < 4
+        || table.rows_at(rows).any(keeps_several)
+        || rows.iter().any(|row| root(row).is_none())
+        || !interleaved(table, rows, root)
+    {
         return Vec::new();
     }
-    let mut last: HashMap<u32, u32> = HashMap::new();
-    for row in rows.iter().filter(|row| resumes(table, **row)) {
-        last.extend(root(row).map(|root| (root, *row)));
+    // The first and the last use of each chain.
+    let mut uses: HashMap<u32, (u32, u32)> = HashMap::new();
+    for number in rows.iter().filter(|row| resumes(table, **row)) {
+        if let Some(root) = root(number) {
+            uses.entry(root).or_insert((*number, *number)).1 = *number;
+        }
     }
     let mut found = Vec::new();
     let mut earliest_end = u32::MAX;
-    for row in rows {
-        let begins = root(row) == Some(*row) && table.rows.get(*row as usize).is_some_and(|row| row.completed);
-        if begins && row != rows.first().unwrap_or(row) && earliest_end > *row {
-            found.push(*row);
+    for (turn, number) in rows.iter().enumerate() {
+        let Some(row) = table
+            .rows
+            .get(*number as usize)
+            .filter(|_| root(number) == Some(*number))
+        else {
+            continue;
+        };
+        let used = uses.get(number).copied();
+        // Connections that are opened at once have nothing yet; and what goes on is used when what begins here is.
+        if turn > 0 && row.given {
+            if !row.completed || used.is_none_or(|(first, _)| earliest_end < first) {
+                return Vec::new();
+            }
+            found.push(*number);
         }
-        if begins {
-            earliest_end = earliest_end.min(last.get(row).copied().unwrap_or(*row));
+        if row.completed {
+            earliest_end = earliest_end.min(used.map_or(*number, |(_, last)| last));
         }
     }
     found
@@ -172,5 +197,42 @@ mod tests {
         }
         let (table, _) = sketch.done();
         assert_eq!(roots(&table), [Some(0), None, Some(0), None, None, Some(0)]);
+    }
+
+    /// A client whose sessions were issued at seconds 1 and 2, which are used in turn from second 3 on; at these seconds it is silent
+    /// once more.
+    fn begins_at(silent: &[u32], change: fn(&mut Row)) -> Vec<u32> {
+        let mut sketch = Sketch::default();
+        for second in 1..=2 {
+            sketch.silent(second, 1, |row| {
+                row.given = second > 1;
+                change(row);
+            });
+        }
+        let mut rows = vec![0, 1];
+        for second in 3..20 {
+            if silent.contains(&second) {
+                rows.push(sketch.silent(second, 1, |row| row.given = true));
+                continue;
+            }
+            let session = second % 2;
+            sketch.offer(second, 1, (session, 1), true, |row, entry| {
+                entry.issue = place(session);
+                change(row);
+                rows.push(entry.row);
+            });
+        }
+        let (table, _) = sketch.done();
+        newcomers(&table, &rows, &roots(&table))
+    }
+
+    #[test]
+    fn a_store_that_is_silent_once_begins_what_goes_on_beside_another() {
+        assert_eq!(begins_at(&[], |_| ()), [1]);
+        // What was opened at once had nothing yet.
+        assert!(begins_at(&[], |row| row.given = false).is_empty());
+        // One that skips what it has does so again; and in TLS 1.3 a store has several tickets.
+        assert!(begins_at(&[9], |_| ()).is_empty());
+        assert!(begins_at(&[], |row| row.version = ProtocolVersion::TLS_1_3.0).is_empty());
     }
 }

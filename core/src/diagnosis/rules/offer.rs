@@ -47,9 +47,9 @@ reason! {
     /// ## How we know
     /// Client means address and client stack (the make-up of its ClientHello); service means server endpoint and server
     /// name. Behind one address there may be several such clients: a hello that begins a new chain of sessions while
-    /// every other chain from its address goes on is the first of another client; that is `inferred`. Where connections
-    /// before it were folded away, or packets were lost while capturing, the client may have come
-    /// before: `possible`.
+    /// every other chain from its address goes on is the first of another client; that is `inferred` up to TLS 1.2, where
+    /// nothing from that address is silent otherwise. Where connections before it were folded away, or packets were lost
+    /// while capturing, the client may have come before: `possible`.
     pub(in crate::diagnosis) static FIRST_IN_CAPTURE = {
         name: "first-in-capture", since: "0.1.0", stage: NothingOffered,
         summary: "first handshake of this client with this service in the capture",
