@@ -21,6 +21,8 @@ pub enum Necessity {
     ExtendedMasterSecret,
     /// An SSLv2-format hello (RFC 5246 E.2).
     OldHello,
+    /// The client left the PSK of its first hello out of the one behind a HelloRetryRequest, which decides.
+    LeftOut,
 }
 
 impl Necessity {
@@ -34,6 +36,7 @@ impl Necessity {
             Self::Modes => "the hellos offer a session without psk_key_exchange_modes",
             Self::ExtendedMasterSecret => "session and hello differ in extended master secret",
             Self::OldHello => "an SSLv2-format hello cannot resume",
+            Self::LeftOut => "the clients left them out of their second hellos, behind a HelloRetryRequest",
         }
     }
 
@@ -47,6 +50,7 @@ impl Necessity {
             Self::Modes => "send psk_key_exchange_modes with psk_dhe_ke",
             Self::ExtendedMasterSecret => "turn on extended master secret on every client and every server",
             Self::OldHello => "turn off SSLv2-compatible hellos in the client",
+            Self::LeftOut => "let the client send a key share of a group that the server takes in its first hello",
         }
     }
 
@@ -101,7 +105,10 @@ fn of_psk(connection: &Connection, hello: &ClientHelloFacts, offer: &Offer) -> O
     // The suite of HelloRetryRequest is that of the ServerHello behind it (RFC 8446 §4.1.4).
     let answer = connection.answer.yes().filter(|answer| answer.version.is_tls13());
     let chosen = answer.filter(|_| connection.retry.is_some())?.suite.kdf_hash()?;
-    (chosen != hash).then_some(Necessity::Hash)
+    if chosen != hash {
+        return Some(Necessity::Hash);
+    }
+    (!hello.pre_shared_key).then_some(Necessity::LeftOut)
 }
 
 /// RFC 7627 §5.3. A server without the extension ignores all of it: the refusing ServerHello must show that it does not.

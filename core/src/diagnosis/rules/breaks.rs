@@ -1,12 +1,11 @@
 //! Offers that break handshakes, and PSKs that do not survive a HelloRetryRequest.
 
-use super::super::attempts::OfferedCredential;
+use super::super::attempts::Necessity;
 use super::super::context::RuleContext;
 use super::super::explanations::Kind;
 use super::super::{Confidence, RuleResult};
-use super::explained::explained;
+use super::explained::{explained, necessity};
 use super::reason;
-use crate::session::Mechanism;
 
 reason! {
     /// ## What it means
@@ -58,7 +57,7 @@ fn after_retry(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::DoesNotHold;
     };
     let finding = explained(case, "declined-after-hello-retry", &[Kind::HelloRetry]);
-    if !matches!(finding, RuleResult::DoesNotHold) || !dropped(case) {
+    if !matches!(finding, RuleResult::DoesNotHold) || !necessity(case, Necessity::LeftOut) {
         return finding;
     }
     let evidence = super::super::Evidence::new(retry.first_hello.frame, "ClientHello offers the PSK");
@@ -69,17 +68,4 @@ fn after_retry(case: &RuleContext<'_>) -> RuleResult {
         evidence,
         vec![request],
     )
-}
-
-/// Whether the second hello, which was seen, has no pre_shared_key although the first offered one that it could have kept.
-fn dropped(case: &RuleContext<'_>) -> bool {
-    let without = case.connection.hello.yes().is_some_and(|hello| !hello.pre_shared_key);
-    let mut offers = case
-        .analyses
-        .entries(case.id)
-        .filter(|(_, entry)| entry.failed())
-        .peekable();
-    // A session of an earlier version stands in another field, and in both hellos.
-    let could_stay = |entry: &OfferedCredential| entry.mechanism == Mechanism::Psk && entry.necessity.is_none();
-    without && offers.peek().is_some() && offers.all(|(_, entry)| could_stay(entry))
 }

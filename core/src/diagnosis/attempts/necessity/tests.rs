@@ -131,6 +131,12 @@ fn the_suite_of_a_hello_retry_request_leaves_one_hash() {
     let both = [SHA256, SHA384];
     assert_eq!(psk(&both, |it| retried(it, SHA384)), Some(Necessity::Hash));
     assert_eq!(psk(&both, |it| retried(it, SHA256)), None);
+    // What the hello behind it lacks, no server could accept.
+    let left_out: fn(&mut Connection) = |it| {
+        retried(it, SHA256);
+        it.hello.yes_mut().expect("a hello").pre_shared_key = false;
+    };
+    assert_eq!(psk(&both, left_out), Some(Necessity::LeftOut));
     assert_eq!(
         psk(&both, |it| it.answer.yes_mut().expect("an answer").suite =
             CipherSuite(SHA384)),
@@ -152,6 +158,7 @@ fn each_defect_says_what_it_is_and_what_to_do() {
         Necessity::Modes,
         Necessity::ExtendedMasterSecret,
         Necessity::OldHello,
+        Necessity::LeftOut,
     ];
     let causes: std::collections::BTreeSet<_> = all.iter().map(|it| it.cause()).collect();
     let actions: std::collections::BTreeSet<_> = all.iter().map(|it| it.action()).collect();
