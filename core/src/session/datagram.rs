@@ -62,7 +62,7 @@ pub struct QuicFacts {
     pub paths: Vec<ClientPath>,
     /// The server forgot the connection (RFC 9000 §10.3).
     pub stateless_reset: Option<StatelessReset>,
-    /// The first CONNECTION_CLOSE that could be read.
+    /// The first CONNECTION_CLOSE that could be read; of an application its own, where that could be.
     pub close_frame: Option<CloseFrame>,
     /// The first packet of the server under the keys of the application: early data apart, that is when it can have sent
     /// tickets.
@@ -147,6 +147,16 @@ impl CloseFrame {
         u8::try_from(alert).ok()
     }
 
+    /// What an endpoint says of the close of its application before the handshake is confirmed: that, and nothing of why
+    /// (RFC 9000 §10.2.3).
+    const APPLICATION_ERROR: u64 = 0xc;
+
+    /// Whether it stands for the frame of an application, which says more.
+    #[must_use]
+    pub fn stands_for_application(&self) -> bool {
+        !self.application && self.code == Self::APPLICATION_ERROR && self.space != PacketSpace::OneRtt
+    }
+
     /// Whether it is what an endpoint answers the close of the other with: NO_ERROR of QUIC (RFC 9000 §10.2.2). One that closes by
     /// itself may say that as well, though as a rule its application does, with a frame of its own.
     #[must_use]
@@ -158,8 +168,8 @@ impl CloseFrame {
     /// application. Codes of an application mean what it likes; others than these are taken for its way to say why it
     /// is done, which is no failure of TLS either.
     #[must_use]
-    pub const fn is_clean(&self) -> bool {
-        self.application || self.code == 0
+    pub fn is_clean(&self) -> bool {
+        self.application || self.code == 0 || self.stands_for_application()
     }
 }
 

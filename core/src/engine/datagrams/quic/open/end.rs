@@ -116,7 +116,7 @@ impl OpenConnection {
         }
     }
 
-    fn side(&self, side: Side) -> SideSeen {
+    pub(super) fn side(&self, side: Side) -> SideSeen {
         self.sides.get(index(speaker(side))).copied().unwrap_or_default()
     }
 
@@ -156,9 +156,13 @@ impl OpenConnection {
     /// can read, or in one that only keys open.
     fn completed(&self, connection: &Connection, still_open: Blindness) -> Completed {
         let completed = connection.judge_completed(Some(still_open));
-        // A server says in a 1-RTT packet that all is well only once it has the client's Finished.
+        // A server says in a 1-RTT packet that all is well only once it has the client's Finished; a client has thrown the keys
+        // of its Initials away when it sends that (RFC 9001 §4.9.1).
         let refused = self.facts.close_frame.is_some_and(|frame| {
-            let early = frame.by == Side::Server && frame.space != PacketSpace::OneRtt;
+            let early = match frame.by {
+                Side::Server => frame.space != PacketSpace::OneRtt,
+                Side::Client => frame.space == PacketSpace::Initial,
+            };
             early || !frame.is_clean()
         });
         if completed != Completed::Yes && refused {
@@ -325,6 +329,23 @@ mod tests {
         assert_eq!(first((10, false), (11, false)), None);
         assert_eq!(first((900, true), (10, false)), None);
         assert_eq!(answered([Some(frame(Side::Client, 10, true)), None]), None);
+    }
+
+    #[test]
+    fn what_stands_for_the_close_of_an_application_is_no_error() {
+        let frame = |space, code| CloseFrame {
+            at: crate::net::At {
+                time: Timestamp::from_nanos(0),
+                frame: crate::net::FrameRef::new(0, 1),
+            },
+            by: Side::Client,
+            space,
+            application: false,
+            code,
+        };
+        assert!(frame(PacketSpace::Handshake, 0xc).is_clean() && frame(PacketSpace::Initial, 0xc).is_clean());
+        // With the keys of the application nobody says so, and other errors are errors.
+        assert!(!frame(PacketSpace::OneRtt, 0xc).is_clean() && !frame(PacketSpace::Handshake, 0xa).is_clean());
     }
 
     #[test]
