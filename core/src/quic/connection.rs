@@ -147,11 +147,14 @@ pub struct QuicConnection {
     retries: Vec<Cid>,
     /// The server has opened an Initial of its own: keys come from no other connection ID any more.
     answered: bool,
+    /// The server's hello was read, and not only that it acknowledges.
+    answer_read: bool,
     /// It is known by the server's answer, which stood in front of all that the client said.
     answer_first: bool,
     /// The client calls the server by an ID of its answer, under the keys that this answer was sent under.
     went_on: bool,
-    /// The version that such a packet is headed by: aioquic keeps the keys of the first one where its server changes it.
+    /// The version in which the two go on, as their packets are headed: aioquic keeps the keys of the first one where its server
+    /// changes it. Who has left that of the hello does not come back, whatever is acknowledged or sent again in it.
     headed: Option<u32>,
     version_negotiation: bool,
     retried: bool,
@@ -207,6 +210,7 @@ impl QuicConnection {
             beginning: 0,
             retries: Vec::new(),
             answered: false,
+            answer_read: false,
             answer_first: false,
             went_on: false,
             headed: None,
@@ -235,8 +239,9 @@ impl QuicConnection {
             return false;
         };
         self.answered |= speaker == Speaker::Server;
-        if speaker == Speaker::Client && long.destination != keyed_by {
-            self.went_on = true;
+        let goes_on = speaker == Speaker::Client && long.destination != keyed_by;
+        self.went_on |= goes_on;
+        if (goes_on || speaker == Speaker::Server) && (self.headed.is_none() || long.version != self.said_in()) {
             self.headed = Some(long.version);
         }
         // What the client said before a Retry may arrive late.
@@ -264,8 +269,14 @@ impl QuicConnection {
         let opens = |(destination, beginning)| KeySet::opened_by(long, speaker, destination, beginning, scratch);
         let set = [goes_on, anew].into_iter().flatten().find_map(opens)?;
         let (beginning, keyed_by) = (set.beginning, set.destination);
+        let [number, _] = set.largest;
         self.sets.push(set);
         if beginning != self.beginning {
+            // Tokens are of one version (RFC 9369 §5): this one is of an earlier connection, or of a Retry that was not seen.
+            let answers = self.retries.contains(&long.destination);
+            if long.version != before && !answers && !long.token.is_empty() && number > Some(0) {
+                (self.token, self.begun_before) = (true, true);
+            }
             self.begin_anew(long, before, at);
         }
         Some((beginning, keyed_by))
@@ -304,12 +315,39 @@ impl QuicConnection {
         }
     }
 
+    /// Whether the client called the server so before it had an answer.
+    #[must_use]
+    pub fn began_with(&self, id: Cid) -> bool {
+        self.sets.iter().any(|set| set.destination == id)
+    }
+
     /// Whether a client that calls the server by an unknown ID may be this one, beginning anew: its last beginning has no
     /// answer, and something made it begin again.
     #[must_use]
     pub fn may_begin_anew(&self, long: &Long<'_>) -> bool {
         let version = self.version();
         !self.answered && (self.version_negotiation || long.version != version || !long.token.is_empty())
+    }
+
+    /// Whether an Initial of a client that no name tells is this one's, beginning anew: it goes on counting its packets, as it
+    /// must behind a Retry (RFC 9000 §17.2.5.3), and as a client need not that has nothing behind it.
+    #[must_use]
+    pub fn goes_on_counting(&self, long: &Long<'_>, scratch: &mut Scratch) -> bool {
+        let other = long.version != self.version() || !long.token.is_empty();
+        let mut number = || {
+            let set = KeySet::opened_by(long, Speaker::Client, long.destination, 0, scratch)?;
+            let [number, _] = set.largest;
+            number
+        };
+        other && number().is_some_and(|number| number > 0)
+    }
+
+    /// Whether a server's Initial answers what the client was seen to begin with.
+    #[must_use]
+    pub fn is_answer(&self, long: &Long<'_>, scratch: &mut Scratch) -> bool {
+        self.sets
+            .iter()
+            .any(|set| KeySet::opened_by(long, Speaker::Server, set.destination, set.beginning, scratch).is_some())
     }
 
     /// Whether an Initial without a token is what a Retry answered, of a client that was first seen to answer one.
@@ -325,9 +363,12 @@ impl QuicConnection {
     /// Whether an Initial of the client to an unknown ID opens with the keys that its answer was sent under.
     #[must_use]
     pub fn goes_on(&self, long: &Long<'_>, scratch: &mut Scratch) -> bool {
-        self.sets.last().is_some_and(|newest| {
-            KeySet::opened_by(long, Speaker::Client, newest.destination, newest.beginning, scratch).is_some()
-        })
+        let mut sets = self.sets.iter().cloned();
+        let known = sets.any(|mut set| set.open(Speaker::Client, long, scratch).is_some());
+        let Some(newest) = self.sets.last() else { return false };
+        // RFC 9368 §2.3: in another version too the keys come from the ID that it began with.
+        let mut derived = || KeySet::opened_by(long, Speaker::Client, newest.destination, newest.beginning, scratch);
+        known || derived().is_some()
     }
 
     /// Whether what a client says to an unknown ID may be what the server's Retry answered: it comes late, and is void.
@@ -346,6 +387,7 @@ impl QuicConnection {
 
     /// The answer was read: its suite protects what follows.
     pub fn server_hello(&mut self, suite: CipherSuite, secrets: &mut Secrets, scratch: &mut Scratch) {
+        self.answer_read = true;
         let version = self.version();
         if let Some(keys) = &mut self.keys {
             keys.server_hello(version, suite);
@@ -509,11 +551,18 @@ impl QuicConnection {
         self.beginning == 0 && client.next_kind().is_some_and(|kind| kind != 1)
     }
 
-    /// Version of the handshake: that in which the client goes on, or the newest in which a packet opened.
+    /// Version of the handshake: that in which the two go on, or the newest in which a packet opened.
     #[must_use]
     pub fn version(&self) -> u32 {
         let newest = || self.sets.last().map_or(0, |set| set.version);
         self.headed.unwrap_or_else(newest)
+    }
+
+    /// The version of the client's latest beginning.
+    fn said_in(&self) -> u32 {
+        let mut sets = self.sets.iter();
+        let said = sets.find(|set| set.beginning == self.beginning);
+        said.map_or(0, |set| set.version)
     }
 
     /// Whether the server has spoken in Initial packets.
@@ -526,6 +575,12 @@ impl QuicConnection {
     #[must_use]
     pub const fn is_taken(&self) -> bool {
         self.answered || self.went_on
+    }
+
+    /// Whether the server's hello was read: in the version of the handshake.
+    #[must_use]
+    pub const fn is_answer_read(&self) -> bool {
+        self.answer_read
     }
 
     /// A Retry was obeyed, or the last that was seen of the handshake is one.
@@ -550,6 +605,12 @@ impl QuicConnection {
     #[must_use]
     pub const fn has_token(&self) -> bool {
         self.token
+    }
+
+    /// The first Initial that was seen is not the first that its client numbered.
+    #[must_use]
+    pub const fn has_begun_before(&self) -> bool {
+        self.begun_before
     }
 
     /// The token of the first Initial may answer a Retry that was not seen: a client goes on counting its packets after one

@@ -21,7 +21,7 @@ use crate::net::{At, Datagram, FrameRef, Notice, Timestamp};
 use crate::quic::{self, Cid, LongKind, QuicPacket, split};
 
 use early::EarlyFlights;
-use limits::{IDLE, MAX_FAILURES, MAX_OPENING, MAX_PACKETS, MAX_RETRIES, MAX_STRANGERS};
+use limits::{IDLE, MAX_FAILURES, MAX_OPENING, MAX_PACKETS, MAX_RETRIES, MAX_STRANGERS, REACTION};
 use lookup::{ConnectionIndex, Pair, Reached};
 use open::{EarlyPackets, OpenConnection};
 
@@ -31,12 +31,8 @@ type Number = u32;
 /// What came before a connection could be opened.
 #[derive(Debug, Clone, Copy)]
 struct Stranger {
-    /// First datagram of the pair, where it was one with an unknown version.
-    first: Option<(At, u32)>,
-    /// Its connection IDs.
-    ids: Option<(Cid, Cid)>,
-    /// The server answered it with Version Negotiation.
-    negotiated: bool,
+    /// The client's latest beginning in an unknown version.
+    unread: Option<UnreadBeginning>,
     /// The server's Version Negotiation for a packet that was not seen yet: the IDs of that, destination first.
     refused: Option<(Cid, Cid)>,
     /// 0-RTT packets that came before the Initial, by the destination they bear.
@@ -49,11 +45,21 @@ struct Stranger {
     retries: [Option<(Cid, Cid, u32)>; MAX_RETRIES],
 }
 
+/// A client's beginning in a version that is not read here.
+#[derive(Debug, Clone, Copy)]
+struct UnreadBeginning {
+    /// Its first datagram.
+    first: At,
+    version: u32,
+    /// Its connection IDs, destination first.
+    ids: (Cid, Cid),
+    /// When the server answered it with Version Negotiation.
+    negotiated: Option<Timestamp>,
+}
+
 impl Stranger {
     const NEW: Self = Self {
-        first: None,
-        ids: None,
-        negotiated: false,
+        unread: None,
         refused: None,
         zero_rtt: None,
         failures: 0,
@@ -148,10 +154,12 @@ impl QuicTable {
             return;
         };
         let reached = match self.index.find(datagram, &first) {
+            // Its mirrored IDs tell whom it answers, whatever else there was between these endpoints.
+            _ if self.refuses_unread(datagram, &first) => None,
             Some(reached) => Some(reached),
             None if self.is_refused_beginning(datagram, &first, at, run) => return,
             None => self
-                .begin_anew(datagram, &first)
+                .begin_anew(datagram, &first, at)
                 .or_else(|| self.go_on(datagram, &first))
                 .or_else(|| self.begin(datagram, &first, at, run)),
         };
@@ -215,6 +223,31 @@ impl QuicTable {
         }
     }
 
+    /// Whether a Version Negotiation answers a beginning in a version that is not read here.
+    fn refuses_unread(&self, datagram: &Datagram<'_>, first: &QuicPacket<'_>) -> bool {
+        let QuicPacket::VersionNegotiation { destination, source } = first else {
+            return false;
+        };
+        let stranger = self.strangers.get(&Pair::new(datagram.destination, datagram.source));
+        let unread = stranger.and_then(|stranger| stranger.unread);
+        unread.is_some_and(|unread| unread.ids == (*source, *destination))
+    }
+
+    /// Whether a beginning in a version that is not read here comes late, behind the one with which its client went on.
+    fn is_known_beginning(&mut self, pair: Pair, client: Cid, at: At) -> bool {
+        let mut candidates = self.index.of_pair(pair).iter().rev();
+        let same = |number: &&Number| {
+            let entry = self.slots.get(**number as usize).and_then(Option::as_deref);
+            entry.is_some_and(|entry| entry.client_id == client && !client.is_empty())
+        };
+        let number = candidates.find(same).copied();
+        let entry = number.and_then(|number| self.slots.get_mut(number as usize)?.as_deref_mut());
+        entry.is_some_and(|entry| {
+            entry.begin_otherwise(at);
+            true
+        })
+    }
+
     /// What the server said stood in front of the client's first packet: now it can be read.
     fn take_early(
         &mut self,
@@ -232,6 +265,10 @@ impl QuicTable {
             Speaker::Client => (sent.turned(), long.source),
             Speaker::Server => (sent, long.destination),
         };
+        // Clients without a name are all alike: what waits is for the one whose keys open it.
+        if client_id.is_empty() && !self.opens_early(pair, reached.number) {
+            return;
+        }
         let early = self.early.take(pair, client_id);
         if !early.is_empty() {
             // What did not open is of this connection.
@@ -248,9 +285,21 @@ impl QuicTable {
         }
     }
 
+    /// Whether the Initial that a waiting flight begins with is of this connection.
+    fn opens_early(&mut self, pair: Pair, number: Number) -> bool {
+        let Some(first) = self.early.first(pair) else {
+            return false;
+        };
+        let entry = self.slots.get(number as usize).and_then(Option::as_deref);
+        match (split(first), entry) {
+            (Some((QuicPacket::Long(long), _)), Some(entry)) => entry.connection.is_answer(&long, &mut self.scratch),
+            _ => false,
+        }
+    }
+
     /// A client Initial for an unknown connection ID, of a connection that is known by its pair of endpoints: its last
     /// beginning was refused by a Retry or a Version Negotiation that may not be in the capture.
-    fn begin_anew(&mut self, datagram: &Datagram<'_>, first: &QuicPacket<'_>) -> Option<Reached> {
+    fn begin_anew(&mut self, datagram: &Datagram<'_>, first: &QuicPacket<'_>, at: At) -> Option<Reached> {
         let QuicPacket::Long(long) = first else { return None };
         if long.kind != LongKind::Initial {
             return None;
@@ -260,17 +309,16 @@ impl QuicTable {
         let number = candidates.iter().rev().copied().find(|number| {
             let entry = self.slots.get(*number as usize).and_then(Option::as_deref);
             entry.is_some_and(|entry| {
-                let begun = entry.connection.may_begin_anew(long) || entry.connection.is_known_by_answer();
-                entry.client_id == long.source && begun
-            })
-        });
-        // A client that was refused a version may take other names for both.
-        let number = number.or_else(|| {
-            candidates.iter().rev().copied().find(|number| {
-                let entry = self.slots.get(*number as usize).and_then(Option::as_deref);
-                entry.is_some_and(|entry| {
-                    entry.connection.has_negotiated_version() && entry.connection.may_begin_anew(long)
-                })
+                let may_begin = entry.connection.may_begin_anew(long);
+                if !long.source.is_empty() && entry.client_id == long.source {
+                    return may_begin || entry.connection.is_known_by_answer();
+                }
+                // Clients without a name are all alike, and one that was refused a version may take another: that it is the
+                // same shows in what it does at once, and in how it counts its packets.
+                let other = long.version != entry.connection.version();
+                let reacts = || other && entry.refused.is_some_and(|refused| is_reaction(refused, at.time));
+                let alike = long.source.is_empty() && entry.client_id.is_empty() && !entry.has_gone_on();
+                may_begin && (alike || reacts()) && entry.connection.goes_on_counting(long, &mut self.scratch)
             })
         });
         Some(Reached {
@@ -311,10 +359,10 @@ impl QuicTable {
     }
 
     /// A client calls its server by an ID that only an answer can have brought, which is not in the capture: its own name tells
-    /// the connection, and an Initial must open with the keys that there are.
+    /// the connection, and an Initial must open with the keys that there are; that alone tells a client without a name.
     fn go_on(&mut self, datagram: &Datagram<'_>, first: &QuicPacket<'_>) -> Option<Reached> {
         let QuicPacket::Long(long) = first else { return None };
-        let known = long.kind != LongKind::Retry && !long.source.is_empty();
+        let known = long.kind == LongKind::Initial || (long.kind != LongKind::Retry && !long.source.is_empty());
         let candidates = self.index.of_pair(Pair::new(datagram.source, datagram.destination));
         let number = candidates.iter().rev().copied().filter(|_| known).find(|number| {
             let entry = self.slots.get_mut(*number as usize).and_then(Option::as_deref_mut);
@@ -383,14 +431,27 @@ impl QuicTable {
         } else {
             sent.turned()
         };
-        let stranger = self.strangers.remove(&sent).unwrap_or(Stranger::NEW);
+        let mut stranger = self.strangers.remove(&sent).unwrap_or(Stranger::NEW);
         let refused = self.strangers.get(&sent.turned()).and_then(|server| server.refused);
-        if refused == Some((long.destination, long.source)) {
+        let refused = refused == Some((long.destination, long.source));
+        if refused {
             connection.negotiate_version();
         }
         self.entered += 1;
         let mut entry = Box::new(OpenConnection::new(self.entered, connection, (pair, speaker), long, at));
-        entry.know(&stranger, long);
+        entry.refused = refused.then_some(at.time);
+        entry.know(&mut stranger, long);
+        if stranger.unread.is_some() {
+            // Another client's of these endpoints, which may still begin anew.
+            let unread = stranger.unread;
+            self.strangers.insert(
+                sent,
+                Stranger {
+                    unread,
+                    ..Stranger::NEW
+                },
+            );
+        }
         let number = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
@@ -464,17 +525,26 @@ impl QuicTable {
                 if is_named_version(version) {
                     run.notices.add(Notice::QuicVersionUnsupported, Some(at.frame));
                 }
-                let stranger = self.stranger_of(pair, run);
-                stranger.first.get_or_insert((at, version));
-                stranger.ids.get_or_insert((destination, source));
+                if self.is_known_beginning(pair, source, at) {
+                    return;
+                }
+                let ids = (destination, source);
+                let unread = &mut self.stranger_of(pair, run).unread;
+                if unread.is_none_or(|unread| unread.ids != ids) {
+                    *unread = Some(UnreadBeginning {
+                        first: at,
+                        version,
+                        ids,
+                        negotiated: None,
+                    });
+                }
             }
             QuicPacket::VersionNegotiation { destination, source } => {
-                let mirrored = self.strangers.get_mut(&pair.turned());
-                let mirrored = mirrored.filter(|stranger| stranger.ids == Some((source, destination)));
-                if let Some(stranger) = mirrored {
-                    stranger.negotiated = true;
-                    let known = stranger.first.is_some_and(|(_, version)| is_named_version(version));
-                    if !known {
+                let stranger = self.strangers.get_mut(&pair.turned());
+                let unread = stranger.and_then(|stranger| stranger.unread.as_mut());
+                if let Some(unread) = unread.filter(|unread| unread.ids == (source, destination)) {
+                    unread.negotiated = Some(at.time);
+                    if !is_named_version(unread.version) {
                         run.notices.add(Notice::QuicVersionUnsupported, Some(at.frame));
                     }
                 } else {
@@ -587,6 +657,11 @@ impl QuicTable {
     pub(super) const fn len(&self) -> usize {
         self.live
     }
+}
+
+/// Whether what a client does may be its reaction to a Version Negotiation.
+fn is_reaction(refused: Timestamp, now: Timestamp) -> bool {
+    now.since(refused).abs() <= REACTION
 }
 
 /// Whether a version that is not read is one that was assigned: IETF drafts (0xff0000..), and "Q" or "T" with three digits

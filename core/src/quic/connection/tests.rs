@@ -128,6 +128,15 @@ fn a_client_that_comes_back_with_a_token_was_told_to() {
     assert_eq!(facts(with(QUIC_V1, &[])), (false, false, QUIC_V1));
     // In another version the token is one of an earlier connection.
     assert_eq!(facts(with(QUIC_V2, TOKEN)), (false, true, QUIC_V2));
+    // Of one that goes on counting nobody knows.
+    let unclear = |number| {
+        let mut connection = opened(&first(0));
+        let frames = crypto(0, &hello(1, None, false));
+        let again = with(QUIC_V2, TOKEN).initial(number, &frames, 1200);
+        assert!(connection.initial(Speaker::Client, &long(&again), at(2), &mut Scratch::default()));
+        connection.is_token_unclear()
+    };
+    assert!(!unclear(0) && unclear(1));
 }
 
 #[test]

@@ -126,6 +126,12 @@ impl EarlyFlights {
         }
     }
 
+    /// The first of what waits for a client of these endpoints: an Initial.
+    pub(super) fn first(&self, pair: Pair) -> Option<&[u8]> {
+        let first = self.flights.get(&pair)?.datagrams.first()?;
+        Some(&first.payload)
+    }
+
     /// What waited for a client that calls itself so.
     pub(super) fn take(&mut self, pair: Pair, client_id: Cid) -> Vec<Kept> {
         let known = self

@@ -13,3 +13,5 @@ pub(super) const MAX_STRANGERS: usize = 1 << 12;
 /// Nanoseconds of silence after which a connection is over: above the idle timeouts that servers announce, and the time
 /// in which a machine that took over still resets what it does not know.
 pub(super) const IDLE: i64 = 300_000_000_000;
+/// Nanoseconds in which a client reacts to what it is told: a round trip of the slowest networks.
+pub(super) const REACTION: i64 = 1_000_000_000;

@@ -9,15 +9,15 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::super::DatagramEngine;
-use super::Stranger;
 use super::lookup::{ConnectionIdKey, Pair, Reached};
+use super::{Stranger, UnreadBeginning, is_reaction};
 use crate::decrypt::{Scratch, Secrets, Speaker};
 use crate::engine::connection::Context;
 use crate::handshake::{HandshakeTracker, StreamPlace};
 use crate::net::{At, Datagram, Endpoint, FrameRef, MacAddress, Timestamp, Wrapping};
 use crate::quic::{self, Cid, Happened, Long, LongKind, QuicPacket, Space, reset_token};
 use crate::session::{
-    ClientPath, CloseFrame, ConnectionId, DatagramFacts, PacketSpace, QuicFacts, RareFacts, Side, Transport,
+    Blindness, ClientPath, CloseFrame, ConnectionId, DatagramFacts, PacketSpace, QuicFacts, RareFacts, Side, Transport,
 };
 use crate::tcp::Spans;
 use crate::tls::{AlertDescription, Message, RecordEvent};
@@ -83,6 +83,8 @@ pub(super) struct OpenConnection {
     early: EarlyPackets,
     /// The client's first 1-RTT packet, where the answer was not read by then.
     went_on: Option<At>,
+    /// When the server refused its version.
+    pub(super) refused: Option<Timestamp>,
     /// Names under which the table knows it.
     pub(super) ids: Vec<ConnectionIdKey>,
     pub(super) pairs: Vec<Pair>,
@@ -134,6 +136,7 @@ impl OpenConnection {
             resets: ResetWatch::default(),
             early: EarlyPackets::default(),
             went_on: None,
+            refused: None,
             ids: Vec::new(),
             pairs: Vec::new(),
             new_ids: Vec::new(),
@@ -142,15 +145,19 @@ impl OpenConnection {
     }
 
     /// Takes over what came before the first Initial that could be opened.
-    pub(super) fn know(&mut self, stranger: &Stranger, long: &Long<'_>) {
+    pub(super) fn know(&mut self, stranger: &mut Stranger, long: &Long<'_>) {
         // Nothing but a Version Negotiation makes a client go on in another version: where it was not captured, or stands
-        // behind, the client's name for itself tells that it is the same.
-        let same = stranger
-            .ids
-            .is_some_and(|(_, client)| client == long.source && !client.is_empty());
-        if let Some((at, _)) = stranger.first.filter(|_| stranger.negotiated || same) {
-            self.facts.version_negotiation = true;
-            self.begin_at(at);
+        // behind, the IDs tell that it is the same. One that takes others reacts at once, and goes on counting its packets.
+        let started = self.started;
+        let begun_before = self.connection.has_begun_before();
+        let same = |unread: &mut UnreadBeginning| {
+            let (server, client) = unread.ids;
+            let named = client == long.source && (!client.is_empty() || server == long.destination);
+            let reacts = unread.negotiated.is_some_and(|refused| is_reaction(refused, started));
+            named || (reacts && begun_before)
+        };
+        if let Some(unread) = stranger.unread.take_if(same) {
+            self.begin_otherwise(unread.first);
         }
         if let Some((destination, packets)) = stranger.zero_rtt
             && destination == long.destination
@@ -160,7 +167,9 @@ impl OpenConnection {
         }
     }
 
-    fn begin_at(&mut self, at: At) {
+    /// It began with this packet, in another version.
+    pub(super) fn begin_otherwise(&mut self, at: At) {
+        self.facts.version_negotiation = true;
         self.started = self.started.min(at.time);
         self.spans.note(at.frame);
         if let Some(path) = self.facts.paths.first_mut() {
@@ -172,6 +181,12 @@ impl OpenConnection {
     pub(super) fn is_opening(&self) -> bool {
         let open = self.open.as_deref();
         open.is_none_or(|open| open.facts().answer.yes().is_none())
+    }
+
+    /// The client was seen to have its answer: it says what only that makes possible.
+    pub(super) fn has_gone_on(&self) -> bool {
+        let client = self.side(Side::Client);
+        self.connection.is_taken() || self.went_on.is_some() || client.handshake.is_some()
     }
 
     /// It opened, and holds no hello.
@@ -231,10 +246,12 @@ impl OpenConnection {
         match packet {
             QuicPacket::Long(long) => self.long(speaker, long, at, secrets, scratch),
             QuicPacket::Short(bytes) => self.short(speaker, bytes, at, secrets, scratch),
-            QuicPacket::VersionNegotiation { destination, .. } => {
+            QuicPacket::VersionNegotiation { destination, source } => {
                 // Both IDs are mirrored; nobody else can know them (RFC 9000 §6.2).
-                if speaker == Speaker::Server && *destination == self.client_id {
+                let mirrored = *destination == self.client_id && self.connection.began_with(*source);
+                if speaker == Speaker::Server && mirrored {
                     self.connection.negotiate_version();
+                    self.refused = Some(at.time);
                 }
             }
             QuicPacket::Unknown { .. } => {}
@@ -326,6 +343,10 @@ impl OpenConnection {
                 facts.finished = Some(seen.handshake.map_or(at, |(finished, _)| finished));
                 let bytes = seen.handshake.and_then(|(_, bytes)| u32::try_from(bytes).ok());
                 facts.handshake_bytes = bytes.and_then(NonZeroU32::new);
+                // It may have been sent long before.
+                if seen.handshake.is_none() {
+                    facts.handshake_loss.get_or_insert(Blindness::Gap);
+                }
             }
         }
     }
@@ -444,11 +465,15 @@ impl OpenConnection {
     }
 
     fn close_frame(&mut self, frame: CloseFrame, context: &mut Context) {
-        self.facts.close_frame.get_or_insert(frame);
         let speaker = speaker(frame.by);
         let offset = self.bytes_of(speaker);
-        if let Some(side) = self.sides.get_mut(index(speaker)) {
-            side.closed.get_or_insert(frame);
+        let side = self.sides.get_mut(index(speaker)).map(|side| &mut side.closed);
+        for known in [Some(&mut self.facts.close_frame), side].into_iter().flatten() {
+            let says_more =
+                |known: CloseFrame| known.by == frame.by && frame.application && known.stands_for_application();
+            if known.is_none_or(says_more) {
+                *known = Some(frame);
+            }
         }
         if let (Some(open), Some(alert)) = (&mut self.open, frame.alert()) {
             let event = RecordEvent::Alert {
@@ -475,10 +500,9 @@ impl OpenConnection {
         spoke && !self.connection.is_taken() && !self.connection.is_retried()
     }
 
-    /// Version of the Handshake packets, where no Initial shows that the server took what the client began with.
+    /// Version of the Handshake packets: that of the handshake, whatever was said in another one before.
     fn handshake_version(&self) -> Option<u32> {
-        let latest = || self.sides.iter().find_map(|side| side.handshake_version);
-        if self.connection.is_taken() { None } else { latest() }
+        self.sides.iter().find_map(|side| side.handshake_version)
     }
 
     fn bytes_of(&self, speaker: Speaker) -> u64 {
@@ -507,15 +531,18 @@ impl OpenConnection {
 
     fn quic_facts(&self) -> QuicFacts {
         let said_in = self.connection.version();
-        let version = self.handshake_version().unwrap_or(said_in);
+        let taken = self.connection.is_taken();
+        // Only an answer that was read says more than the heads of packets that stay closed.
+        let headed = self.handshake_version().filter(|_| !self.connection.is_answer_read());
+        let version = headed.unwrap_or(said_in);
         QuicFacts {
             version,
             version_negotiation: self.facts.version_negotiation || self.connection.has_negotiated_version(),
             retry: self.connection.is_retried(),
             token: self.connection.has_token(),
             token_or_retry: self.connection.is_token_unclear() || self.has_another_beginning(),
-            unsettled: !self.connection.is_taken() && self.handshake_version().is_none(),
-            version_changed_unseen: version != said_in,
+            unsettled: !taken && self.handshake_version().is_none(),
+            version_changed_unseen: !taken && version != said_in,
             stateless_reset: self.resets.found(),
             ..self.facts.clone()
         }

@@ -2,6 +2,7 @@
 //! send to harm.
 
 mod early;
+mod same_ports;
 mod unanswered;
 
 use crate::datagram::kind::{QUIC_V1, QUIC_V2};

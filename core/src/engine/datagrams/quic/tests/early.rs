@@ -198,7 +198,7 @@ fn a_version_negotiation_in_front_of_what_it_answers_is_one() {
         .send(
             5000,
             443,
-            &client(&[0xcc; 8], &[0xdd; 4]).initial(0, &crypto(0, &hello), 1200),
+            &client(&[0xcc; 8], &[0xdd; 4]).initial(1, &crypto(0, &hello), 1200),
         );
     let connection = one(wire.finish());
     assert!(quic(&connection).version_negotiation);
