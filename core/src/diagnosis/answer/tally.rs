@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use super::known_part_of;
 use super::unseen::Cause;
-use crate::diagnosis::attempts::Necessity;
+use crate::diagnosis::attempts::{GivenBefore, Necessity};
 use crate::diagnosis::context::{Gave, gave};
 use crate::diagnosis::service::{Folded, ServiceAnalyses};
 use crate::net::Timestamp;
@@ -69,7 +69,7 @@ impl ServiceTally {
         for (id, connection) in members {
             tally.all += 1;
             let row = analyses.attempts().of_connection(*id);
-            let returned = row.is_some_and(|row| row.given && !row.newcomer);
+            let returned = row.is_some_and(|row| row.given != GivenBefore::Nothing && !row.newcomer);
             let was_here = |since: &HashMap<u32, Timestamp>| {
                 let known = row.filter(|row| !row.newcomer);
                 known.is_some_and(|row| since.get(&row.client).is_some_and(|over| *over < row.time))

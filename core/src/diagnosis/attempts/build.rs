@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::decided::void_contradicted;
 use super::ending::ClosedBy;
 use super::shown::{Given, GivenTickets, Shown, ShownHandshake, ShownIssue, ShownOffer};
-use super::{Attempts, Decision, OfferedCredential, Row, RowNumber, ServicePart, UNKNOWN};
+use super::{Attempts, Decision, GivenBefore, OfferedCredential, Row, RowNumber, ServicePart, UNKNOWN};
 use crate::diagnosis::context::Gave;
 use crate::diagnosis::numbered::{Numbered, Numbering};
 use crate::diagnosis::parties::{Parties, Party};
@@ -94,6 +94,8 @@ struct ClientState {
     given_any: bool,
     /// When it was given something to offer for the first time.
     first_given: Option<Timestamp>,
+    /// From when on it surely had all that it was given.
+    settled: Option<Timestamp>,
     /// It offered a ticket of TLS 1.3 more than once: none is ever used up.
     reuses: bool,
 }
@@ -221,7 +223,12 @@ impl Builder<'_> {
     fn held(&mut self, row: &mut Row) -> Option<u8> {
         let state = self.states.get_mut(row.client as usize)?;
         row.held_read = !state.guessed;
-        row.given = state.first_given.is_some_and(|first| first < row.time);
+        let before = |moment: Option<Timestamp>| moment.is_some_and(|moment| moment < row.time);
+        row.given = match (before(state.first_given), before(state.settled)) {
+            (false, _) => GivenBefore::Nothing,
+            (true, false) => GivenBefore::PerhapsLate,
+            (true, true) => GivenBefore::InTime,
+        };
         while let Some(tickets) = state.coming.pop_front_if(|tickets| tickets.at_hand < row.time) {
             match tickets.count {
                 Some(count) => {
@@ -464,6 +471,7 @@ impl Builder<'_> {
         };
         if matches!(given.gave, Gave::Seen | Gave::Inferred) {
             state.first_given = Some(state.first_given.map_or(given.over, |first| first.min(given.over)));
+            state.settled = state.settled.max(Some(given.had));
         }
         let Some(tickets) = given.tickets else { return };
         // Most clients come once.

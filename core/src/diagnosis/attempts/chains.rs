@@ -6,7 +6,7 @@
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{Attempts, OfferedCredential, Row, RowNumber};
+use super::{Attempts, GivenBefore, OfferedCredential, Row, RowNumber};
 use crate::session::ProtocolVersion;
 
 /// Marks rows that offer what an earlier row issued, and rows that begin a chain while every other one goes on.
@@ -87,7 +87,7 @@ fn newcomers(table: &Attempts, rows: &[u32], roots: &[Option<u32>]) -> Vec<u32> 
         };
         let used = uses.get(number).copied();
         // Connections that are opened at once have nothing yet; and what goes on is used when what begins here is.
-        if turn > 0 && row.given {
+        if turn > 0 && row.given == GivenBefore::InTime {
             if !row.completed || used.is_none_or(|(first, _)| earliest_end < first) {
                 return Vec::new();
             }
@@ -113,7 +113,7 @@ fn may_outlive_a_silence(table: &Attempts, rows: &[u32]) -> bool {
         let older = |issue: RowNumber| issue.index() < silence && own(issue);
         let may_be_older = |entry: &OfferedCredential| entry.concluded && silence.is_some() || older(entry.issue);
         let may_outlive = table.of_row(row).any(|(_, entry)| may_be_older(entry));
-        if row.silent && row.given {
+        if row.silent && row.given != GivenBefore::Nothing {
             silence = Some(*number as usize);
         }
         may_outlive
@@ -152,7 +152,13 @@ mod tests {
     fn outlives(given: bool, change: fn(&mut super::super::OfferedCredential)) -> bool {
         let mut sketch = Sketch::default();
         sketch.silent(1, 1, |_| ());
-        sketch.silent(2, 1, |row| row.given = given);
+        sketch.silent(2, 1, |row| {
+            row.given = if given {
+                GivenBefore::InTime
+            } else {
+                GivenBefore::Nothing
+            }
+        });
         sketch.offer(3, 1, (1, 2), true, |_, entry| {
             entry.issue = place(0);
             change(entry);
@@ -178,7 +184,7 @@ mod tests {
     fn a_session_of_another_client_says_nothing_of_this_one() {
         let mut sketch = Sketch::default();
         sketch.silent(1, 2, |_| ());
-        let silent = sketch.silent(2, 1, |row| row.given = true);
+        let silent = sketch.silent(2, 1, |row| row.given = GivenBefore::InTime);
         sketch.offer(3, 1, (1, 2), true, |_, entry| entry.issue = place(0));
         let (table, _) = sketch.done();
         assert!(!may_outlive_a_silence(&table, &[silent, 2]));
@@ -205,14 +211,16 @@ mod tests {
         let mut sketch = Sketch::default();
         for second in 1..=2 {
             sketch.silent(second, 1, |row| {
-                row.given = second > 1;
+                if second > 1 {
+                    row.given = GivenBefore::InTime;
+                }
                 change(row);
             });
         }
         let mut rows = vec![0, 1];
         for second in 3..20 {
             if silent.contains(&second) {
-                rows.push(sketch.silent(second, 1, |row| row.given = true));
+                rows.push(sketch.silent(second, 1, |row| row.given = GivenBefore::InTime));
                 continue;
             }
             let session = second % 2;
@@ -229,8 +237,9 @@ mod tests {
     #[test]
     fn a_store_that_is_silent_once_begins_what_goes_on_beside_another() {
         assert_eq!(begins_at(&[], |_| ()), [1]);
-        // What was opened at once had nothing yet.
-        assert!(begins_at(&[], |row| row.given = false).is_empty());
+        // What was opened at once had nothing yet, or it was on its way.
+        assert!(begins_at(&[], |row| row.given = GivenBefore::Nothing).is_empty());
+        assert!(begins_at(&[], |row| row.given = GivenBefore::PerhapsLate).is_empty());
         // One that skips what it has does so again; and in TLS 1.3 a store has several tickets.
         assert!(begins_at(&[9], |_| ()).is_empty());
         assert!(begins_at(&[], |row| row.version = ProtocolVersion::TLS_1_3.0).is_empty());

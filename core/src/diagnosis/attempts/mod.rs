@@ -65,6 +65,17 @@ pub enum Decision {
 /// A duration in nanoseconds that is not known.
 pub const UNKNOWN: i64 = i64::MIN;
 
+/// What a client had been given before a hello of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenBefore {
+    /// Nothing, as far as can be told.
+    Nothing,
+    /// Something, of which some may have come to it behind the hello.
+    PerhapsLate,
+    /// Something, and all of it had surely come to it.
+    InTime,
+}
+
 /// One handshake.
 #[derive(Debug, Clone)]
 pub struct Row {
@@ -108,7 +119,7 @@ pub struct Row {
     /// A later hello offers what this handshake issued, as far as can be told.
     pub spent: bool,
     /// Its client had been given something before, as far as can be told.
-    pub given: bool,
+    pub given: GivenBefore,
     /// It begins a chain of credentials of its own while every other chain of its address goes on.
     pub newcomer: bool,
     /// The handshake visibly broke.

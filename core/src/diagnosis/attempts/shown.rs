@@ -4,7 +4,7 @@
 use super::decided::{broke, decision, other_hash, other_name, other_version};
 use super::ending::{ClosedBy, closed_by};
 use super::necessity::Necessity;
-use super::{Decision, Row, is_stateful};
+use super::{Decision, GivenBefore, Row, is_stateful};
 use crate::diagnosis::context::{Gave, gave};
 use crate::net::Timestamp;
 use crate::session::{
@@ -47,6 +47,9 @@ pub(super) struct Given {
     pub(super) gave: Gave,
     /// From when on it could be used.
     pub(super) over: Timestamp,
+    /// From when on a hello of its client surely comes after it: where the capture is not made at the client, one that was sent
+    /// without it is seen up to a round trip later, and the handshake took no less.
+    pub(super) had: Timestamp,
     pub(super) tickets: Option<GivenTickets>,
 }
 
@@ -159,7 +162,7 @@ fn row(id: ConnectionId, connection: &Connection) -> Row {
         held: None,
         held_read: false,
         spent: false,
-        given: false,
+        given: GivenBefore::Nothing,
         newcomer: false,
         version: connection.version().map_or(0, |version| version.0),
         retried: connection.retry.is_some(),
@@ -211,6 +214,11 @@ fn offers_of<'a>(
     })
 }
 
+fn had(connection: &Connection, over: Timestamp) -> Timestamp {
+    let handshake = over.since(connection.hello_time()).max(0);
+    Timestamp::from_nanos(over.nanos().saturating_add(handshake))
+}
+
 /// Tickets of TLS 1.3 are given under encryption: what a handshake may have given, as far as sizes or keys tell.
 fn given(connection: &Connection) -> Option<Given> {
     let (gave, over) = gave(connection)?;
@@ -231,6 +239,7 @@ fn given(connection: &Connection) -> Option<Given> {
     Some(Given {
         gave,
         over: over.time,
+        had: had(connection, over.time),
         tickets,
     })
 }

@@ -48,7 +48,7 @@ impl Sketch {
             version: 0x0303,
             held_read: false,
             spent: false,
-            given: false,
+            given: GivenBefore::Nothing,
             newcomer: false,
             broken: false,
             completed: true,
