@@ -91,6 +91,18 @@ pub(super) fn other_version(connection: &Connection, credential: &Credential, me
     })
 }
 
+/// Whether the server chose a suite of TLS 1.3 that is not the session's. With one of the same hash it may accept a PSK (RFC 8446
+/// §4.2.11); some servers choose the suite first and refuse it for that, so that a refusal shows nothing else.
+pub(super) fn other_suite(connection: &Connection, credential: &Credential, mechanism: Mechanism) -> bool {
+    let psk = mechanism == Mechanism::Psk;
+    let answer = connection
+        .answer
+        .yes()
+        .filter(|answer| psk && answer.version.is_tls13());
+    let suites = answer.map(|answer| answer.suite).zip(credential.suite);
+    suites.is_some_and(|(chosen, own)| chosen != own && chosen.kdf_hash() == own.kdf_hash())
+}
+
 /// Whether the server chose a suite of TLS 1.3 whose hash is not that of the PSK. Servers choose the suite first.
 pub(super) fn other_hash(connection: &Connection, offer: &Offer) -> bool {
     let answer = connection.answer.yes().filter(|answer| answer.version.is_tls13());
@@ -202,6 +214,23 @@ mod tests {
         assert!(!other(Mechanism::Ticket, Some(ProtocolVersion::TLS_1_2)) && !other(Mechanism::Ticket, None));
         assert!(other(Mechanism::Ticket, Some(ProtocolVersion::TLS_1_0)));
         assert!(other(Mechanism::Psk, None), "an identity of TLS 1.3");
+    }
+
+    #[test]
+    fn another_suite_of_the_same_hash_is_the_affair_of_the_server() {
+        let answered = |version, own: u16, chosen: u16, mechanism| {
+            let mut connection = crate::session::tests::answered(1, "a.test", version);
+            connection.answer.yes_mut().expect("an answer").suite = crate::tls::CipherSuite(chosen);
+            let mut credential = session(mechanism, None);
+            credential.suite = Some(crate::tls::CipherSuite(own));
+            other_suite(&connection, &credential, mechanism)
+        };
+        let other = |own, chosen, mechanism| answered(ProtocolVersion::TLS_1_3, own, chosen, mechanism);
+        assert!(other(0x1301, 0x1303, Mechanism::Psk));
+        // A server of an older version has no PSK to take.
+        assert!(!answered(ProtocolVersion::TLS_1_2, 0x1301, 0xc02f, Mechanism::Psk));
+        assert!(!other(0x1301, 0x1301, Mechanism::Psk) && !other(0x1302, 0x1301, Mechanism::Psk));
+        assert!(!other(0x1301, 0x1303, Mechanism::Ticket));
     }
 
     #[test]

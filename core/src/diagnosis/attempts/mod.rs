@@ -57,8 +57,8 @@ pub enum Decision {
     Refused,
     /// The handshake broke visibly: an alert, or the server ended it.
     Broken,
-    /// Left unread: another one was accepted, the outcome is not visible, the client went away, or
-    /// `encrypted_client_hello` may make the visible PSK a decoy (RFC 9849 §6.1.2).
+    /// Left unread: another one was accepted, the outcome is not visible, the client went away, the server chose another
+    /// suite than the session's, or `encrypted_client_hello` may make the visible PSK a decoy (RFC 9849 §6.1.2).
     NotJudged,
 }
 

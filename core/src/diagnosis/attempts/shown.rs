@@ -1,7 +1,7 @@
 //! What handshakes show by themselves, whatever came before them. It is gathered from some connections at a time, by whichever
 //! thread has the time; the table is filled from it without a look at any connection.
 
-use super::decided::{broke, decision, other_hash, other_name, other_version};
+use super::decided::{broke, decision, other_hash, other_name, other_suite, other_version};
 use super::ending::{ClosedBy, closed_by};
 use super::necessity::Necessity;
 use super::{Decision, GivenBefore, Row, is_stateful};
@@ -199,11 +199,16 @@ fn offers_of<'a>(
             return None;
         };
         let credential = credential_store.get(offer.credential)?;
+        let necessity = Necessity::of(connection, offer, credential, mechanism);
+        let unforced = necessity.is_none();
         Some(ShownOffer {
             credential: offer.credential,
             mechanism,
-            decision: decision(connection, offer.credential, mechanism),
-            necessity: Necessity::of(connection, offer, credential, mechanism),
+            decision: match decision(connection, offer.credential, mechanism) {
+                Decision::Refused if unforced && other_suite(connection, credential, mechanism) => Decision::NotJudged,
+                decision => decision,
+            },
+            necessity,
             lifetime: credential.lifetime.unwrap_or(0),
             stateful: is_stateful(credential),
             other_name: other_name(connection, credential, mechanism),
