@@ -305,8 +305,10 @@ impl QuicTable {
             return None;
         }
         let pair = Pair::new(datagram.source, datagram.destination);
+        let unread = self.strangers.get(&pair).and_then(|stranger| stranger.unread);
+        let of_unread = unread.is_some_and(|unread| unread.ids == (long.destination, long.source));
         let candidates = self.index.of_pair(pair);
-        let number = candidates.iter().rev().copied().find(|number| {
+        let number = candidates.iter().rev().copied().filter(|_| !of_unread).find(|number| {
             let entry = self.slots.get(*number as usize).and_then(Option::as_deref);
             entry.is_some_and(|entry| {
                 let may_begin = entry.connection.may_begin_anew(long);
@@ -315,7 +317,7 @@ impl QuicTable {
                 }
                 // Clients without a name are all alike, and one that was refused a version may take another: that it is the
                 // same shows in what it does at once, and in how it counts its packets.
-                let other = long.version != entry.connection.version();
+                let other = long.version != entry.connection.version() && long.token.is_empty();
                 let reacts = || other && entry.refused.is_some_and(|refused| is_reaction(refused, at.time));
                 let alike = long.source.is_empty() && entry.client_id.is_empty() && !entry.has_gone_on();
                 may_begin && (alike || reacts()) && entry.connection.goes_on_counting(long, &mut self.scratch)

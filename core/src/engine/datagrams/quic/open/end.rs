@@ -143,11 +143,11 @@ impl OpenConnection {
         } else if stream.has_gap() || stream.is_inside_message() || seen.unread {
             Some(Blindness::Gap)
         } else {
-            // Who closes in an Initial says nothing more.
+            // Who closes in an Initial says nothing more; the other side may have answered by then.
             let closed = self
                 .facts
                 .close_frame
-                .is_some_and(|frame| frame.space == PacketSpace::Initial);
+                .is_some_and(|frame| frame.space == PacketSpace::Initial && frame.by == side);
             (!closed).then_some(still_open)
         }
     }

@@ -114,6 +114,20 @@ fn a_refused_hello_that_can_be_read_is_of_no_later_client_of_its_port() {
         ..refused
     };
     assert_eq!(begun(again, 1, 0), 2);
+    // With a token it has an answer of its own behind it.
+    let with_token = Way {
+        token: b"token",
+        ..client(&SECOND, &OTHER)
+    };
+    assert_eq!(begun(with_token, 1, 0), 2);
+    // What the IDs tell comes first.
+    let mut wire = Wire::new();
+    wire.send(5000, 443, &begins(refused, 0))
+        .send(443, 5000, &refusal(&FIRST, &CLIENT, QUIC_V1))
+        .send(5000, 443, &unknown(&SECOND, &OTHER))
+        .send(443, 5000, &refusal(&SECOND, &OTHER, QUIC_V1))
+        .send(5000, 443, &begins(client(&SECOND, &OTHER), 1));
+    assert_eq!(told(&mut wire), [(1, true), (3, true)]);
 }
 
 #[test]
