@@ -5,6 +5,7 @@ use smallvec::smallvec;
 use super::*;
 use crate::session::{CredentialFingerprint, CredentialId, TransportKind};
 use crate::store::CredentialStore;
+use crate::tls::CipherSuite;
 
 /// One handshake: the key of the ticket that it issues, the ticket that it offers, and whether that was accepted.
 #[derive(Clone, Copy)]
@@ -164,14 +165,18 @@ fn only_a_psk_can_be_left_out_of_a_second_hello() {
     let told = |mechanism: Mechanism| {
         let store = one_credential(mechanism, &[7; 32], |_| ());
         let mut connection = full(3);
-        connection.offers = smallvec![offer(0, OfferKind::Resumption(mechanism))];
+        let session = offer(0, OfferKind::Resumption(mechanism));
+        connection.offers = smallvec![crate::session::Offer { binder: 32, ..session }];
         connection.outcome = Outcome::Declined;
+        let answer = connection.answer.yes_mut().expect("an answer");
+        (answer.version, answer.suite) = (ProtocolVersion::TLS_1_3, CipherSuite(0x1301));
         connection.retry = Some(Box::new(crate::session::HelloRetry {
             first_hello: at(2),
             request: at(2),
         }));
         let hello = connection.hello.yes_mut().expect("a hello");
         (hello.offers_tls13, hello.pre_shared_key) = (true, false);
+        hello.stack = crate::session::tests::stack(1, vec![CipherSuite(0x1301)]);
         let told = World::with(store, vec![full(1), connection], usize::MAX).told(1);
         told.into_iter().find(|(name, _)| *name == "declined-after-hello-retry")
     };
