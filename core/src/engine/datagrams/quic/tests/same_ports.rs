@@ -205,7 +205,7 @@ fn a_server_that_acknowledged_in_the_first_version_may_answer_in_another() {
     };
     let answer = answer(None);
     let answered = other.initial(0, &crypto(0, &answer), 1200);
-    assert_eq!(shown(&[answered.clone()]), QUIC_V2);
+    assert_eq!(shown(std::slice::from_ref(&answered)), QUIC_V2);
     // What comes late in the first one changes nothing.
     assert_eq!(shown(&[answered, way.initial(1, &[2, 0, 0, 0, 0], 0)]), QUIC_V2);
     // Where the answer was not captured, what follows it shows its version.
