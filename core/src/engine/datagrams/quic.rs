@@ -317,9 +317,16 @@ impl QuicTable {
                 }
                 // Clients without a name are all alike, and one that was refused a version may take another: that it is the
                 // same shows in what it does at once, and in how it counts its packets.
-                let other = long.version != entry.connection.version() && long.token.is_empty();
-                let reacts = || other && entry.refused.is_some_and(|refused| is_reaction(refused, at.time));
-                let alike = long.source.is_empty() && entry.client_id.is_empty() && !entry.has_gone_on();
+                let other = long.version != entry.connection.version();
+                let retried = !long.token.is_empty();
+                let reacts = || {
+                    entry
+                        .refused
+                        .is_some_and(|refused| other && !retried && is_reaction(refused, at.time))
+                };
+                let unanswered = other || !entry.connection.has_negotiated_version();
+                let nameless = long.source.is_empty() && entry.client_id.is_empty();
+                let alike = nameless && unanswered && !entry.has_gone_on();
                 may_begin && (alike || reacts()) && entry.connection.goes_on_counting(long, &mut self.scratch)
             })
         });

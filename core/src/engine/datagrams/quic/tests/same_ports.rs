@@ -151,6 +151,12 @@ fn clients_without_a_name_are_told_apart_by_what_they_have_behind_them() {
     assert_eq!(begun(false, token, 0), (2, false));
     // Who has its answer does not begin anew.
     assert_eq!(begun(true, token, 1), (2, false));
+    // Nor does who was refused this very version.
+    let mut wire = Wire::new();
+    wire.send(5000, 443, &begins(client(&FIRST, &[]), 0))
+        .send(443, 5000, &refusal(&FIRST, &[], QUIC_V2))
+        .send(5000, 443, &begins(token, 1));
+    assert_eq!(told(&mut wire), [(1, true), (3, false)]);
     let other = Way {
         version: QUIC_V2,
         ..client(&SECOND, &[])
