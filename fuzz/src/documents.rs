@@ -4,10 +4,10 @@ use std::hint::black_box;
 
 use reshake::check::{Rules, show};
 use reshake::diff::{Diff, DiffSide};
-use reshake::facts::{self, FactsReader};
+use reshake::facts::{self, Fact, FactsPlace, FactsReader};
 use reshake::model::Report;
 use reshake::render::json;
-use reshake_core::engine::{Limits, Shard, join};
+use reshake_core::engine::{Joining, Limits, Shard};
 
 /// Facts of one or several runs: whatever lines are taken, written again they are the same facts, and joined they are a
 /// report.
@@ -22,18 +22,28 @@ pub fn joined(data: &[u8]) {
         String::from_utf8_lossy(&once),
         "facts that are written and read are others"
     );
-    let (engine, captures) = join(shards, Limits::default());
+    let mut joining = Joining::new(Limits::default());
+    for shard in shards {
+        joining.begin(shard);
+    }
+    let (engine, captures) = joining.finish();
     let mut out = Vec::new();
     json::write_document(&Report::of(&engine, captures), &mut out).expect("written to memory");
     serde_json::from_slice::<serde_json::Value>(&out).expect("a report is JSON");
 }
 
 fn shards_of(lines: &[u8]) -> Vec<Shard> {
-    let mut reader = FactsReader::default();
+    let (mut reader, mut place) = (FactsReader::default(), FactsPlace::default());
+    let mut shards: Vec<Shard> = Vec::new();
     for line in lines.split(|byte| *byte == b'\n') {
-        let _ = black_box(reader.push(line));
+        match black_box(reader.read(&mut place, line)) {
+            Ok(Some(Fact::Run(shard))) => shards.push(shard),
+            Ok(Some(Fact::Connection(run, fact))) => shards[run].connections.push(fact),
+            Ok(Some(Fact::Other(run, connection))) => shards[run].strays.push(*connection),
+            Ok(None) | Err(_) => {}
+        }
     }
-    reader.finish()
+    shards
 }
 
 fn written(shard: &Shard) -> Vec<u8> {

@@ -1,7 +1,8 @@
 //! Facts: what a run found, before it is judged, as JSON lines that other runs' facts can be joined with.
 //!
 //! A header says what was read; then comes one line for each connection, in the order of time. [`write()`] makes them of a
-//! [`Shard`], [`FactsReader`] makes facts of lines again. The lines of several runs may follow each other in one file, each behind its header.
+//! [`Shard`], [`FactsReader`] makes facts of lines again. The lines of several runs may follow each other in one file, each
+//! behind its header.
 //! Members are those of the core's own types; only what other programs group lines by is added here.
 
 mod reader;

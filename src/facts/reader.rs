@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 
 use super::SCHEMA;
-use reshake_core::engine::Shard;
-use reshake_core::net::FrameRef;
+use reshake_core::engine::{Joining, Shard};
 use reshake_core::net::document::CaptureNumbers;
 use reshake_core::session::Connection;
 use reshake_core::store::{Interner, PartialConnection};
@@ -40,6 +39,17 @@ pub enum Fact {
     Other(usize, Box<Connection>),
 }
 
+impl Fact {
+    /// Goes where facts are joined; `before` runs there are not among those that it counts.
+    pub fn enter(self, before: usize, joining: &mut Joining) {
+        match self {
+            Self::Run(shard) => drop(joining.begin(shard)),
+            Self::Connection(run, sighting) => joining.add(before + run, sighting),
+            Self::Other(run, connection) => joining.add_stray(before + run, connection),
+        }
+    }
+}
+
 /// Where a file of facts has come to.
 #[derive(Debug, Default)]
 pub struct FactsPlace {
@@ -68,10 +78,6 @@ pub struct FactsReader {
     /// Captures read by all runs.
     captures: u16,
     interner: Interner,
-    /// Of what is read to be joined later: all that was read, the place in the file, and frames with which connections begin.
-    shards: Vec<Shard>,
-    place: FactsPlace,
-    begun: HashSet<FrameRef>,
 }
 
 impl FactsReader {
@@ -98,45 +104,6 @@ impl FactsReader {
             line: place.line,
             problem,
         })
-    }
-
-    /// A new file begins.
-    pub fn begin_file(&mut self) {
-        self.place = FactsPlace::default();
-    }
-
-    /// Takes one line, and holds what it says.
-    ///
-    /// # Errors
-    /// As [`FactsReader::read`].
-    pub fn push(&mut self, line: &[u8]) -> Result<(), LineFault> {
-        let mut place = std::mem::take(&mut self.place);
-        let fact = self.read(&mut place, line);
-        self.place = place;
-        match fact? {
-            Some(Fact::Run(shard)) => self.shards.push(shard),
-            Some(Fact::Connection(run, fact)) => {
-                // A line that comes twice counts once.
-                let is_fresh = self.begun.insert(fact.connection.transport.first());
-                if let Some(shard) = self.shards.get_mut(run).filter(|_| is_fresh) {
-                    shard.connections.push(fact);
-                }
-            }
-            Some(Fact::Other(run, connection)) => {
-                let is_fresh = self.begun.insert(connection.transport.first());
-                if let Some(shard) = self.shards.get_mut(run).filter(|_| is_fresh) {
-                    shard.strays.push(*connection);
-                }
-            }
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// All that was taken.
-    #[must_use]
-    pub fn finish(self) -> Vec<Shard> {
-        self.shards
     }
 
     fn take(&mut self, place: &mut FactsPlace, line: &[u8]) -> Result<Option<Fact>, String> {

@@ -103,7 +103,9 @@ impl<I> OwnFacts<I> {
 
 impl<I: Iterator<Item = Fact>> FactSource for OwnFacts<I> {
     fn advance(&mut self, _: &mut FactsReader, joining: &mut Joining) -> Option<Timestamp> {
-        hand_over(self.next.take(), 0, joining);
+        if let Some(fact) = self.next.take() {
+            fact.enter(0, joining);
+        }
         self.next = self.rest.next();
         self.next.as_ref().and_then(time_of)
     }
@@ -141,19 +143,23 @@ impl FileOfFacts {
 impl FactSource for FileOfFacts {
     /// A line that is no fact costs only itself.
     fn advance(&mut self, reader: &mut FactsReader, joining: &mut Joining) -> Option<Timestamp> {
-        hand_over(self.next.take(), self.runs_here, joining);
+        if let Some(fact) = self.next.take() {
+            fact.enter(self.runs_here, joining);
+        }
         while let Some(line) = self.file.next_line() {
             let fact = match line {
                 Line::Whole(line) => reader.read(&mut self.place, line),
                 Line::TooLong => Err(self.place.skip("is longer than 16 MiB, which no fact is")),
             };
             match fact {
-                Ok(Some(Fact::Run(shard))) => drop(joining.begin(shard)),
+                Ok(Some(fact)) => match time_of(&fact) {
+                    None => fact.enter(self.runs_here, joining),
+                    time => {
+                        self.next = Some(fact);
+                        return time;
+                    }
+                },
                 Ok(None) => {}
-                Ok(Some(fact)) => {
-                    self.next = Some(fact);
-                    return self.next.as_ref().and_then(time_of);
-                }
                 Err(fault) => {
                     self.more += u64::from(self.fault.is_some());
                     self.fault.get_or_insert(fault);
@@ -177,14 +183,5 @@ impl FactSource for FileOfFacts {
         });
         let broken = self.file.error().map(|error| error.to_string());
         fault.into_iter().chain(broken).collect()
-    }
-}
-
-/// Hands a connection over; `before` runs are not among those that its facts count.
-fn hand_over(fact: Option<Fact>, before: usize, joining: &mut Joining) {
-    match fact {
-        Some(Fact::Connection(run, sighting)) => joining.add(before + run, sighting),
-        Some(Fact::Other(run, connection)) => joining.add_stray(before + run, connection),
-        Some(Fact::Run(_)) | None => {}
     }
 }

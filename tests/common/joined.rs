@@ -1,8 +1,8 @@
 //! Packets that were captured in parts, each of which became facts on its own, and the one report made of them.
 
 use reshake::capture::{Source, Timeline};
-use reshake::facts::{self, FactsReader};
-use reshake_core::engine::{Engine, Limits, Shard, join};
+use reshake::facts::{self, FactsPlace, FactsReader};
+use reshake_core::engine::{Engine, Joining, Limits, Shard};
 use serde_json::Value;
 
 use super::packets::{RawPacket, write};
@@ -25,14 +25,16 @@ pub(crate) fn facts_of(sources: Vec<Box<dyn Source>>) -> Vec<u8> {
 
 /// The report made of facts.
 pub(crate) fn judged(files: &[Vec<u8>]) -> Value {
-    let mut reader = FactsReader::default();
+    let (mut reader, mut joining) = (FactsReader::default(), Joining::new(Limits::default()));
     for file in files {
-        reader.begin_file();
+        let mut place = FactsPlace::default();
         for line in file.split(|byte| *byte == b'\n') {
-            reader.push(line).expect("a fact");
+            if let Some(fact) = reader.read(&mut place, line).expect("a fact") {
+                fact.enter(0, &mut joining);
+            }
         }
     }
-    report_of(join(reader.finish(), Limits::default()))
+    report_of(joining.finish())
 }
 
 /// The report on packets that were captured in so many parts, each of which became facts on its own.

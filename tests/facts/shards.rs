@@ -6,9 +6,9 @@ use crate::common::facts::{contradictions, differences, frameless, origin, state
 use crate::common::joined::{facts_of, joined, judged};
 use crate::common::packets::{RawPacket, parse, read, write};
 use crate::common::{Fixture, Random, assert_none, fixture, fixtures, items, report_of, single_files, text};
-use reshake::facts::{self, FactsReader};
+use reshake::facts::{self, FactsPlace, FactsReader};
 use reshake_core::diagnosis::Reason;
-use reshake_core::engine::{Limits, join};
+use reshake_core::engine::{Joining, Limits};
 use reshake_core::net::{Decoded, FrameDecoder};
 use serde_json::Value;
 
@@ -418,9 +418,9 @@ fn spoiled_facts_are_faults_or_facts_and_never_a_crash() {
         let lines = facts_of(crate::common::sources(&fixture.paths));
         let mut random = Random::seeded(&fixture.name, 33);
         for _ in 0..6 {
-            let mut readers = FactsReader::default();
+            let (mut reader, mut joining) = (FactsReader::default(), Joining::new(Limits::default()));
             for file in 0..2 {
-                readers.begin_file();
+                let mut at = FactsPlace::default();
                 for (place, line) in lines.split(|byte| *byte == b'\n').enumerate() {
                     let spoil = random.below(3) == 0 && !line.is_empty() && (place > 0 || file > 0);
                     let line = if spoil {
@@ -428,8 +428,13 @@ fn spoiled_facts_are_faults_or_facts_and_never_a_crash() {
                     } else {
                         line.to_vec()
                     };
-                    match readers.push(&line) {
-                        Ok(()) => taken += 1,
+                    match reader.read(&mut at, &line) {
+                        Ok(fact) => {
+                            taken += 1;
+                            if let Some(fact) = fact {
+                                fact.enter(0, &mut joining);
+                            }
+                        }
                         Err(fault) => {
                             faults += 1;
                             assert_eq!(fault.line, place as u64 + 1);
@@ -438,7 +443,7 @@ fn spoiled_facts_are_faults_or_facts_and_never_a_crash() {
                     }
                 }
             }
-            report_of(join(readers.finish(), Limits::default()));
+            report_of(joining.finish());
         }
     }
     assert!(faults > 100 && taken > 1000, "{faults} faults, {taken} lines taken");
@@ -461,10 +466,11 @@ fn facts_that_contradict_themselves_are_faults() {
         ("\"clean-client\"", "\"clean-nobody\"", "unknown variant"),
     ] {
         let line = connections.lines().find(|line| line.contains(right)).expect(right);
-        let mut reader = FactsReader::default();
-        reader.push(header.as_bytes()).expect("a header");
-        reader.push(line.as_bytes()).expect("as it was written");
-        let fault = reader.push(line.replacen(right, wrong, 1).as_bytes()).expect_err(wrong);
+        let (mut reader, mut place) = (FactsReader::default(), FactsPlace::default());
+        let mut read = |line: &str| reader.read(&mut place, line.as_bytes());
+        read(header).expect("a header");
+        read(line).expect("as it was written");
+        let fault = read(&line.replacen(right, wrong, 1)).expect_err(wrong);
         assert!(fault.problem.contains(problem), "{wrong}: {}", fault.problem);
     }
 }

@@ -210,16 +210,6 @@ impl Joining {
     }
 }
 
-/// Joins what several runs found. Frames must count captures through all of them, in the order of the shards.
-#[must_use]
-pub fn join(shards: Vec<Shard>, limits: Limits) -> (Engine, Vec<Capture>) {
-    let mut joining = Joining::new(limits);
-    for shard in shards {
-        joining.begin(shard);
-    }
-    joining.finish()
-}
-
 /// Makes one of all sightings of each connection.
 fn put_together(parts: Vec<Part>) -> Vec<Part> {
     let mut flows: HashMap<(TransportKind, [Endpoint; 2]), Vec<Part>> = HashMap::new();

@@ -31,7 +31,7 @@ use connection::{ConnectionState, Context};
 use coverage::{Coverage, Silence};
 pub use datagrams::DatagramLimits;
 use datagrams::{Arrival, DatagramEngine, Datagrams};
-pub use joining::{Joining, join};
+pub use joining::Joining;
 pub use limits::Limits;
 pub use pipeline::{Order, StepBatch, TcpStage, TlsStage};
 pub use shard::Shard;
