@@ -74,7 +74,7 @@ impl KeysAtWork {
 
 /// While a server is reloaded, the processes of before and after accept connections side by side for so long: nginx waits a
 /// tenth of a second before it tells the old ones to stop.
-const RELOAD: i64 = 2 * SECOND;
+pub(super) const RELOAD: i64 = 2 * SECOND;
 /// How many times longer the two keys of a reload are at work than they are both: connections that a farm gives to its servers
 /// in turn alternate all the time.
 const LONGER: i64 = 3;
@@ -140,6 +140,24 @@ pub(super) fn in_turn(ground: &ServiceContext<'_>) -> HashMap<u32, usize> {
     in_turn
         .flat_map(|(place, (group, _))| group.into_iter().map(move |key| (key, place)))
         .collect()
+}
+
+/// When each key was last seen at work, as far as that was read.
+pub(super) fn last_at_work(ground: &ServiceContext<'_>) -> HashMap<u32, Timestamp> {
+    let rows = ground.table.rows_at(&ground.part.rows);
+    let issued = rows
+        .filter(|row| !row.issues_concluded)
+        .map(|row| (row.issues, row.time));
+    let accepted = ground
+        .entries()
+        .filter(|(_, entry)| entry.decision == Decision::Accepted);
+    let accepted = accepted.filter_map(|(_, entry)| Some((entry.key, ground.time(entry)?)));
+    let mut last = HashMap::new();
+    for (key, time) in issued.chain(accepted).filter(|(key, _)| *key != 0) {
+        let latest = last.entry(key).or_insert(time);
+        *latest = time.max(*latest);
+    }
+    last
 }
 
 /// For how long each key was not issued under at most, until it was again.

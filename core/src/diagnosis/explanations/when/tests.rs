@@ -440,3 +440,25 @@ fn a_cache_whose_newer_sessions_are_refused_too_lost_nothing_at_once() {
     // That newer tickets are honoured says nothing of the cache.
     assert!(!claim.plausible);
 }
+
+#[test]
+fn tickets_under_a_key_that_is_at_work_afterwards_were_not_lost() {
+    // Three tickets from before second 20 are refused after it; then one under their key is accepted, or under another one.
+    let lost = |key: u32, second: u32| {
+        let mut sketch = Sketch::default();
+        for client in 0..3_u32 {
+            sketch.offer(30 + client, client, (client, 15), false, |_, entry| {
+                (entry.key, entry.stateful, entry.mechanism) = (1, false, Mechanism::Ticket);
+            });
+        }
+        sketch.offer(second, 9, (9, 1), true, |_, entry| {
+            (entry.key, entry.stateful, entry.mechanism) = (key, false, Mechanism::Ticket);
+        });
+        let (table, part) = sketch.done();
+        lost_at_once(&ServiceContext::of(&table, &part, &[])).map(|claim| claim.named.len())
+    };
+    assert_eq!(lost(2, 60), Some(3));
+    assert_eq!(lost(1, 60), None);
+    // The old process of a reload goes on for a moment.
+    assert_eq!(lost(1, 33), Some(2));
+}
