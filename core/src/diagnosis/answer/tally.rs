@@ -74,7 +74,7 @@ impl ServiceTally {
                 let known = row.filter(|row| !row.newcomer);
                 known.is_some_and(|row| since.get(&row.client).is_some_and(|over| *over < row.time))
             };
-            if connection.outcome == Outcome::Failed && row.is_some_and(|row| !row.broken) {
+            if connection.outcome == Outcome::Failed && row.is_some_and(|row| row.broken.is_none()) {
                 let offers = connection.offered().next().is_some();
                 *(if offers { &mut tally.left.0 } else { &mut tally.left.1 }) += 1;
             }

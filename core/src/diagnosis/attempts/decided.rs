@@ -3,8 +3,9 @@
 use hashbrown::HashSet;
 
 use super::necessity::Necessity;
-use super::{Attempts, Decision, OfferedCredential};
+use super::{Attempts, BrokenBy, Decision, OfferedCredential};
 use crate::session::{Connection, Credential, CredentialId, Mechanism, Offer, Outcome, Side};
+use crate::tls::AlertDescription;
 use crate::tls::cipher::KdfHash;
 
 /// A rule of an RFC that this server was seen to pass over explains none of its refusals.
@@ -45,17 +46,19 @@ fn of_its_kind(entry: &OfferedCredential) -> bool {
 
 /// Whether a handshake broke visibly: a fatal alert, or an end by the server. A client that leaves without a word went
 /// away.
-pub(super) fn broke(connection: &Connection) -> bool {
-    let alert = Side::BOTH.iter().any(|side| {
-        let side = connection.side(*side);
-        side.fatal_alert().is_some() || side.handshake_alert.is_some()
-    });
+pub(super) fn broke(connection: &Connection) -> Option<BrokenBy> {
+    let sides = || Side::BOTH.iter().map(|side| connection.side(*side));
+    let alert = sides().any(|side| side.fatal_alert().is_some() || side.handshake_alert.is_some());
+    let by_version = sides()
+        .filter_map(|side| side.fatal_alert())
+        .any(|alert| alert.description == AlertDescription::PROTOCOL_VERSION);
     let by_server = match (connection.client_side.ended(), connection.server_side.ended()) {
         (Some(client), Some(server)) => server.time < client.time,
         (None, server) => server.is_some(),
         (Some(_), None) => false,
     };
-    connection.outcome == Outcome::Failed && (alert || by_server)
+    let by = if by_version { BrokenBy::Version } else { BrokenBy::Other };
+    (connection.outcome == Outcome::Failed && (alert || by_server)).then_some(by)
 }
 
 pub(super) fn decision(connection: &Connection, id: CredentialId, mechanism: Mechanism) -> Decision {
@@ -63,7 +66,7 @@ pub(super) fn decision(connection: &Connection, id: CredentialId, mechanism: Mec
     match connection.outcome {
         Outcome::Resumed(_) if connection.accepted == Some(id) => Decision::Accepted,
         Outcome::Declined if connection.accepted.is_none() && !decoy => Decision::Refused,
-        Outcome::Failed if broke(connection) => Decision::Broken,
+        Outcome::Failed if broke(connection).is_some() => Decision::Broken,
         _ => Decision::NotJudged,
     }
 }
@@ -85,10 +88,17 @@ pub(super) fn other_name(connection: &Connection, credential: &Credential, mecha
 
 /// Whether the server negotiated another version than that of the session.
 pub(super) fn other_version(connection: &Connection, credential: &Credential, mechanism: Mechanism) -> bool {
-    connection.version().is_some_and(|version| {
-        let wrong_kind = (mechanism == Mechanism::Psk) != version.is_tls13();
-        wrong_kind || credential.version.is_some_and(|own| own != version)
-    })
+    let version = connection.version();
+    other_era(connection, mechanism)
+        || version
+            .zip(credential.version)
+            .is_some_and(|(version, own)| own != version)
+}
+
+/// Whether either the session or the handshake, but not both, is of TLS 1.3: no server has anything to look up then.
+pub(super) fn other_era(connection: &Connection, mechanism: Mechanism) -> bool {
+    let psk = mechanism == Mechanism::Psk;
+    connection.version().is_some_and(|version| psk != version.is_tls13())
 }
 
 /// Whether the server chose a suite of TLS 1.3 that is not the session's. With one of the same hash it may accept a PSK (RFC 8446
@@ -132,6 +142,7 @@ mod tests {
 
     #[test]
     fn a_handshake_breaks_where_the_server_ends_it_first() {
+        let broke = |connection: &Connection| super::broke(connection).is_some();
         assert!(broke(&failed(None, Some(5))));
         assert!(broke(&failed(Some(6), Some(5))));
         assert!(!broke(&failed(Some(5), Some(5))) && !broke(&failed(Some(4), Some(5))));

@@ -62,6 +62,15 @@ pub enum Decision {
     NotJudged,
 }
 
+/// What ended a handshake that broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokenBy {
+    /// The alert protocol_version: the two have no version in common, whatever was offered to resume.
+    Version,
+    /// Anything else.
+    Other,
+}
+
 /// A duration in nanoseconds that is not known.
 pub const UNKNOWN: i64 = i64::MIN;
 
@@ -122,8 +131,8 @@ pub struct Row {
     pub given: GivenBefore,
     /// It begins a chain of credentials of its own while every other chain of its address goes on.
     pub newcomer: bool,
-    /// The handshake visibly broke.
-    pub broken: bool,
+    /// By what the handshake visibly broke, if it did.
+    pub broken: Option<BrokenBy>,
     /// A session came of it.
     pub completed: bool,
     /// The key under [`Row::issues`] was concluded.
@@ -191,6 +200,8 @@ pub struct OfferedCredential {
     pub other_name: bool,
     /// The server negotiated another version than that of the session.
     pub other_version: bool,
+    /// One of the two is TLS 1.3, and the other is not.
+    pub other_era: bool,
     /// The server chose a suite with another hash than that of the PSK.
     pub other_hash: bool,
     /// The certificate shown is not that of its issue, under the same name.
@@ -223,6 +234,13 @@ impl OfferedCredential {
     #[must_use]
     pub const fn counts(&self) -> bool {
         !matches!(self.decision, Decision::NotJudged) && self.necessity.is_none()
+    }
+
+    /// Whether it is a session of TLS 1.2 or older, and the server negotiated TLS 1.3, which has no place for one: that the
+    /// version is another one may be all that there is to say.
+    #[must_use]
+    pub const fn is_of_other_era(&self) -> bool {
+        matches!(self.decision, Decision::Refused) && self.other_era
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! RFC 6066's rule on names, lifetimes, closes and alerts are not here: servers differ on them.
 
-use crate::session::{ClientHelloFacts, Connection, Credential, Mechanism, Offer};
+use crate::session::{ClientHelloFacts, Connection, Credential, Mechanism, Offer, Outcome};
 use crate::tls::ProtocolVersion;
 use crate::tls::cipher::KdfHash;
 
@@ -11,6 +11,8 @@ use crate::tls::cipher::KdfHash;
 pub enum Necessity {
     /// The hello does not contain the version of the session (RFC 5246 §7.4.1.3, RFC 8446 §4.1.2).
     Version,
+    /// A PSK, and the server negotiated a version that has none (RFC 8446 §4.2.11): nobody read it.
+    AnsweredVersion,
     /// The hello lacks the suite of the session (RFC 5246 §7.4.1.2).
     Cipher,
     /// No suite of the PSK's hash is in the hello, or the one that HelloRetryRequest chose has another (RFC 8446 §4.1.4).
@@ -31,6 +33,9 @@ impl Necessity {
     pub const fn cause(self) -> &'static str {
         match self {
             Self::Version => "the hellos do not offer the version of the session",
+            Self::AnsweredVersion => {
+                "the server negotiates an older version, in which no ticket of TLS 1.3 can be used"
+            }
             Self::Cipher => "the hellos lack the cipher suite of the session",
             Self::Hash => "no suite that was offered or chosen has the hash of the session",
             Self::Modes => "the hellos offer a session without psk_key_exchange_modes",
@@ -45,6 +50,7 @@ impl Necessity {
     pub const fn action(self) -> &'static str {
         match self {
             Self::Version => "offer the same versions in every connection of the client",
+            Self::AnsweredVersion => "offer the same versions on every server behind the address",
             Self::Cipher => "keep the client's cipher suites the same while it holds sessions",
             Self::Hash => "prefer the same suites in the same order on every server",
             Self::Modes => "send psk_key_exchange_modes with psk_dhe_ke",
@@ -94,6 +100,10 @@ pub(in crate::diagnosis) const fn highest(hello: &ClientHelloFacts) -> ProtocolV
 
 fn of_psk(connection: &Connection, hello: &ClientHelloFacts, offer: &Offer) -> Option<Necessity> {
     let answered_older = connection.answer.yes().is_some_and(|answer| !answer.version.is_tls13());
+    // Where it broke as well, something else may have broken it.
+    if answered_older && connection.outcome == Outcome::Declined {
+        return Some(Necessity::AnsweredVersion);
+    }
     if hello.pre_shared_key && hello.psk_modes.is_none() && !answered_older {
         return Some(Necessity::Modes);
     }

@@ -4,16 +4,20 @@ use super::{Claim, Kind, Look, ServiceContext, Trace, claim};
 use crate::diagnosis::attempts::RowNumber;
 use crate::session::Mechanism;
 
+/// The negotiated version.
+pub(super) fn version(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
+    let version = claim(&ground.with_other_eras(), Kind::OtherVersion, |entry| {
+        Some(Look::read(entry.other_version))
+    });
+    all.extend(version.map(|it| it.with_trace(Trace::of("the negotiated version is not that of the session"))));
+}
+
 /// HelloRetryRequest, server name, and the request for a client certificate.
 pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
     all.extend(claim(ground, Kind::HelloRetry, |entry| {
         let row = ground.table.row_of(entry)?;
         (entry.mechanism == Mechanism::Psk).then(|| Look::read(row.retried))
     }));
-    let version = claim(ground, Kind::OtherVersion, |entry| {
-        Some(Look::read(entry.other_version))
-    });
-    all.extend(version.map(|it| it.with_trace(Trace::of("the negotiated version is not that of the session"))));
     // Up to TLS 1.2 the name binds the server (RFC 6066 §3), in TLS 1.3 the client: servers differ between the two.
     for tls13 in [false, true] {
         let name = claim(ground, Kind::OtherName, |entry| {
@@ -52,7 +56,9 @@ mod tests {
         sketch.offer(10, 1, (1, 2), false, |_, entry| change(entry));
         let (table, part) = sketch.done();
         let mut all = Vec::new();
-        claims(&ServiceContext::of(&table, &part, &[]), &mut all);
+        let ground = ServiceContext::of(&table, &part, &[]);
+        version(&ground, &mut all);
+        claims(&ground, &mut all);
         all.iter().any(|claim| claim.kind == kind)
     }
 

@@ -53,7 +53,7 @@ impl<'a> ServiceContext<'a> {
     pub fn of(table: &'a Attempts, part: &'a ServicePart, takeovers: &'a [Takeover]) -> Self {
         let judged: Vec<u32> = table
             .entries(&part.entries)
-            .filter(|(_, entry)| entry.counts())
+            .filter(|(_, entry)| entry.counts() && !entry.is_of_other_era())
             .map(|(number, _)| number)
             .collect();
         let mut addresses = HashSet::new();
@@ -75,6 +75,19 @@ impl<'a> ServiceContext<'a> {
     /// The entries that the server decided freely.
     pub fn entries(&self) -> impl Iterator<Item = (u32, &OfferedCredential)> + Clone {
         self.table.entries(&self.judged)
+    }
+
+    /// The same with those that were refused in a handshake of another era: only what says so of the version looks at them,
+    /// for a server that negotiated TLS 1.3 has not looked for a session of TLS 1.2.
+    fn with_other_eras(&self) -> Self {
+        let counting = self
+            .table
+            .entries(&self.part.entries)
+            .filter(|(_, entry)| entry.counts());
+        Self {
+            judged: counting.map(|(number, _)| number).collect(),
+            ..*self
+        }
     }
 
     /// When the hello of an entry was sent.
@@ -333,10 +346,11 @@ impl UnitCounts {
 /// Every explanation that names at least one refusal of a service, refuted ones among them: they count as tried.
 #[must_use]
 pub fn claims(ground: &ServiceContext<'_>) -> Vec<Claim> {
-    if !ground.entries().any(|(_, entry)| entry.failed()) {
-        return Vec::new();
-    }
     let mut all = Vec::new();
+    asks::version(ground, &mut all);
+    if !ground.entries().any(|(_, entry)| entry.failed()) {
+        return all;
+    }
     who::claims(ground, &mut all);
     when::claims(ground, &mut all);
     befell::claims(ground, &mut all);

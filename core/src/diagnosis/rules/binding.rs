@@ -16,8 +16,9 @@ reason! {
     ///
     /// ## How we know
     /// The version of the session is that of the handshake that issued it, or follows from the kind of credential. It
-    /// is `observed` where this ClientHello does not contain that version, and `possible` where the server merely chose
-    /// another one, perhaps because it did not know the session.
+    /// is `observed` where this ClientHello does not contain that version, or where a ticket of TLS 1.3 met a server that
+    /// negotiated an older one. It is `possible` where the server merely chose another one, perhaps because it did not know
+    /// the session.
     pub(super) static HELLO_VERSION_MISMATCH = {
         name: "hello-version-mismatch", since: "0.1.0", stage: Protocol,
         summary: "the negotiated version is not the version of the session",
@@ -31,6 +32,16 @@ reason! {
 fn version_mismatch(case: &RuleContext<'_>) -> RuleResult {
     if necessity(case, Necessity::Version) {
         return defect(case, "the hello does not offer the version of the session");
+    }
+    if necessity(case, Necessity::AnsweredVersion) {
+        let version = case
+            .connection
+            .version()
+            .map_or_else(String::new, |version| version.to_string());
+        return defect(
+            case,
+            format!("the server negotiated {version}, in which no ticket of TLS 1.3 can be used"),
+        );
     }
     explained(case, "hello-version-mismatch", &[Kind::OtherVersion])
 }

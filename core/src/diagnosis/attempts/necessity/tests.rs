@@ -164,3 +164,24 @@ fn each_defect_says_what_it_is_and_what_to_do() {
     let actions: std::collections::BTreeSet<_> = all.iter().map(|it| it.action()).collect();
     assert_eq!((causes.len(), actions.len()), (all.len(), all.len()));
 }
+
+#[test]
+fn no_ticket_of_tls13_can_be_used_in_an_older_version() {
+    let defect = |version, outcome| {
+        let mut connection = answered(1, "a.test", version);
+        connection.outcome = outcome;
+        let hello = connection.hello.yes_mut().expect("a hello");
+        (hello.offers_tls13, hello.pre_shared_key) = (true, true);
+        hello.psk_modes = Some(PskModes {
+            ke: false,
+            dhe_ke: true,
+        });
+        let offer = offer(0, OfferKind::Resumption(Mechanism::Psk));
+        Necessity::of(&connection, &offer, &session(|_| ()), Mechanism::Psk)
+    };
+    let (older, tls13) = (ProtocolVersion::TLS_1_2, ProtocolVersion::TLS_1_3);
+    assert_eq!(defect(older, Outcome::Declined), Some(Necessity::AnsweredVersion));
+    assert_eq!(defect(tls13, Outcome::Declined), None);
+    // What broke may have broken for another cause.
+    assert_eq!(defect(older, Outcome::Failed), None);
+}
