@@ -423,13 +423,16 @@ impl Builder<'_> {
     }
 
     /// What a server issues, for those who come later.
-    fn issues(&mut self, row: &mut Row, place: RowNumber, made: bool, issues: &[ShownIssue]) {
+    fn issues(&mut self, row: &mut Row, place: RowNumber, made: u32, issues: &[ShownIssue]) {
         let count = self.made.get_mut(row.service as usize);
-        let made = count.map_or(0, |count| {
-            *count += u32::from(made);
-            *count
+        let (before, after) = count.map_or((0, 0), |count| {
+            let before = *count;
+            *count = before.saturating_add(made);
+            (before, *count)
         });
+        let mut kept = before;
         for issue in issues {
+            kept += u32::from(issue.stateful);
             if let Some(name) = self.sources.keys.of(issue.credential) {
                 row.issues = self.key(name);
             }
@@ -439,7 +442,7 @@ impl Builder<'_> {
                 let issued = CredentialHistory {
                     issue: place,
                     previous: place,
-                    made,
+                    made: if issue.stateful { kept } else { after },
                     issued: issue.at,
                     ..known
                 };
@@ -514,6 +517,7 @@ impl Builder<'_> {
         super::foreign::settle(&mut self.table);
         super::chains::settle(&mut self.table);
         void_contradicted(&mut self.table);
+        self.table.note_keys_at_work();
         self.table
     }
 

@@ -15,6 +15,8 @@ mod necessity;
 mod shown;
 mod slow;
 
+use hashbrown::HashMap;
+
 use crate::net::Timestamp;
 use crate::session::{ConnectionId, CredentialId, Mechanism, Service};
 use crate::store::ConnectionStore;
@@ -266,6 +268,8 @@ pub struct Attempts {
     /// Clients that are at least two stores of sessions, or may be for all that was read, in the order of their numbers.
     several_stores: Vec<u32>,
     keys: Vec<KeyName>,
+    /// When each key was last seen at work, whatever the service.
+    last_at_work: HashMap<u32, Timestamp>,
     /// The row of each connection.
     by_connection: Numbered<u32>,
     /// A client showed a certificate.
@@ -282,6 +286,26 @@ impl Attempts {
         shown: impl Iterator<Item = Shown>,
     ) -> Self {
         build::table(connection_store, parties, sources, shown)
+    }
+
+    /// Notes when each key last issued a ticket in clear, or opened one.
+    pub(super) fn note_keys_at_work(&mut self) {
+        let issued = self.rows.iter().filter(|row| !row.issues_concluded);
+        let issued = issued.map(|row| (row.issues, row.time));
+        let opened = self.entries.iter().filter(|entry| entry.decision == Decision::Accepted);
+        let opened = opened.filter_map(|entry| Some((entry.key, self.rows.get(entry.row as usize)?.time)));
+        let mut last = HashMap::new();
+        for (key, time) in issued.chain(opened).filter(|(key, _)| *key != 0) {
+            let latest = last.entry(key).or_insert(time);
+            *latest = time.max(*latest);
+        }
+        self.last_at_work = last;
+    }
+
+    /// When a key was last seen at work, at any service, as far as that was read: servers have one for all their names.
+    #[must_use]
+    pub fn last_at_work(&self, key: u32) -> Option<Timestamp> {
+        self.last_at_work.get(&key).copied()
     }
 
     /// Enters the machine that answers in each row.

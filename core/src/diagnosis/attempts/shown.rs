@@ -32,8 +32,8 @@ pub(super) struct ShownHandshake {
     pub(super) offers: usize,
     /// How many of [`Shown::issues`] are its own.
     pub(super) issues: usize,
-    /// The server issued something, which may have been forgotten since.
-    pub(super) made: bool,
+    /// Sessions that the server made, as far as their credentials show: what was issued may have been forgotten since.
+    pub(super) made: u32,
     /// The server asks for a client certificate.
     pub(super) asks_certificate: bool,
     /// The client showed one.
@@ -87,6 +87,8 @@ pub(super) struct ShownIssue {
     pub(super) credential: CredentialId,
     pub(super) at: Option<Timestamp>,
     pub(super) ticket: bool,
+    /// The server keeps its session.
+    pub(super) stateful: bool,
 }
 
 impl Shown {
@@ -127,14 +129,18 @@ impl Shown {
                 credential: *id,
                 at: credential.issued.map(|issue| issue.at.time),
                 ticket: credential.mechanism == Mechanism::Ticket,
+                stateful: is_stateful(credential),
             })
         }));
+        // A session ID and a ticket of one handshake are of one session; what several tickets of TLS 1.3 stand for is kept for each.
+        let kept = self.issues.iter().skip(issues).filter(|issue| issue.stateful).count();
+        let made = kept.max(usize::from(!connection.issued.is_empty()));
         self.handshakes.push(ShownHandshake {
             row: row(id, connection),
             certificate: connection.certificate.map(|(digest, _)| digest),
             offers: self.offers.len() - offers,
             issues: self.issues.len() - issues,
-            made: !connection.issued.is_empty(),
+            made: u32::try_from(made).unwrap_or(u32::MAX),
             asks_certificate: connection.certificate_request.is_some(),
             client_certificate: connection.client_certificate.is_some(),
             given: given(connection),

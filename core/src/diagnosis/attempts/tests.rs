@@ -74,6 +74,14 @@ impl Sketch {
         number(self.table.rows.len() - 1)
     }
 
+    /// A full handshake with another service.
+    pub(in crate::diagnosis) fn elsewhere(&mut self, second: u32, change: impl FnOnce(&mut Row)) {
+        let mut row = self.row(second, u32::MAX);
+        (row.service, row.silent) = (1, true);
+        change(&mut row);
+        self.table.rows.push(row);
+    }
+
     /// An offer of a session ID made `age` seconds before; gives the entry's number.
     pub(in crate::diagnosis) fn offer(
         &mut self,
@@ -129,7 +137,8 @@ impl Sketch {
         number
     }
 
-    pub(in crate::diagnosis) fn done(self) -> (Attempts, ServicePart) {
+    pub(in crate::diagnosis) fn done(mut self) -> (Attempts, ServicePart) {
+        self.table.note_keys_at_work();
         (self.table, self.part)
     }
 }
@@ -334,4 +343,39 @@ fn a_client_certificate_is_asked_for_now_where_a_whole_full_handshake_did_not() 
         connection.answer = answered(1, "a.test", ProtocolVersion::TLS_1_3).answer;
     };
     assert_eq!(told(tls13, asks), [false], "it is encrypted");
+}
+
+#[test]
+fn each_ticket_that_stands_for_a_kept_session_is_one_more_in_the_cache() {
+    // Connection 0 issues a session ID; what the second one issues lies between its issue and its offer on the third.
+    let newer = |identities: &[usize]| {
+        let mut credential_store = CredentialStore::default();
+        let mut enter = |mechanism, byte: u8, length: usize, connection| {
+            let name = CredentialFingerprint::of(&vec![byte; length]);
+            credential_store.enter(TransportKind::Tcp, mechanism, &name, || Credential {
+                issued: Some(Issue {
+                    connection: ConnectionId(connection),
+                    at: at(connection + 1),
+                }),
+                server_name: Some("a.test".into()),
+                version: Some(ProtocolVersion::TLS_1_2),
+                ..Credential::unseen(TransportKind::Tcp, mechanism, name, endpoint(2))
+            })
+        };
+        let session = enter(Mechanism::SessionId, 7, 32, 0);
+        let mut all: Vec<Connection> = (1..=3).map(crate::diagnosis::tests::full).collect();
+        let bytes = (20..).zip(identities);
+        all[1].issued = bytes
+            .map(|(byte, length)| enter(Mechanism::Psk, byte, *length, 1))
+            .collect();
+        all[0].issued.push(session);
+        all[2].outcome = RESUMED;
+        all[2].offers = smallvec![offer(session.0, OfferKind::Resumption(Mechanism::SessionId))];
+        all[2].accepted = Some(session);
+        column(&World::with(credential_store, all, usize::MAX), |_, entry| entry.newer)
+    };
+    assert_eq!(newer(&[]), [0]);
+    assert_eq!(newer(&[32, 32, 32]), [3]);
+    // What holds its session itself is one handshake more.
+    assert_eq!(newer(&[180, 180]), [1]);
 }

@@ -142,24 +142,6 @@ pub(super) fn in_turn(ground: &ServiceContext<'_>) -> HashMap<u32, usize> {
         .collect()
 }
 
-/// When each key was last seen at work, as far as that was read.
-pub(super) fn last_at_work(ground: &ServiceContext<'_>) -> HashMap<u32, Timestamp> {
-    let rows = ground.table.rows_at(&ground.part.rows);
-    let issued = rows
-        .filter(|row| !row.issues_concluded)
-        .map(|row| (row.issues, row.time));
-    let accepted = ground
-        .entries()
-        .filter(|(_, entry)| entry.decision == Decision::Accepted);
-    let accepted = accepted.filter_map(|(_, entry)| Some((entry.key, ground.time(entry)?)));
-    let mut last = HashMap::new();
-    for (key, time) in issued.chain(accepted).filter(|(key, _)| *key != 0) {
-        let latest = last.entry(key).or_insert(time);
-        *latest = time.max(*latest);
-    }
-    last
-}
-
 /// For how long each key was not issued under at most, until it was again.
 pub(super) fn longest_away(ground: &ServiceContext<'_>) -> HashMap<u32, i64> {
     let mut seen: HashMap<u32, (Timestamp, i64)> = HashMap::new();

@@ -40,16 +40,15 @@ fn holds(span: Span, moment: Span) -> bool {
 /// A moment of the whole service; where rows refute that, of its cache alone, for tickets outlive a restart under a key that is
 /// kept; or of one machine after the other, as marks tell them apart.
 fn lost_at_once(ground: &ServiceContext<'_>) -> Option<Claim> {
-    let later = keys::last_at_work(ground);
     // Whoever opens or issues tickets under the same key afterwards has not lost what this one holds.
     let lives_on = |entry: &OfferedCredential| {
-        let last = later.get(&entry.key).copied();
+        let last = ground.table.last_at_work(entry.key);
         last.zip(ground.time(entry))
             .is_some_and(|(last, time)| last.since(time) > keys::RELOAD)
     };
     let whole = lost(ground, Scope::Service, |entry| {
-        let lost = !entry.failed() || entry.key == 0 || !lives_on(entry);
-        lost.then_some(0)
+        let may_be_lost = !entry.failed() || !lives_on(entry);
+        may_be_lost.then_some(0)
     });
     whole.or_else(|| {
         let machine = lost(ground, Scope::Machine, |entry| own_machine(ground, entry));

@@ -462,3 +462,20 @@ fn tickets_under_a_key_that_is_at_work_afterwards_were_not_lost() {
     // The old process of a reload goes on for a moment.
     assert_eq!(lost(1, 33), Some(2));
 }
+
+#[test]
+fn a_key_at_work_for_another_name_of_the_server_is_at_work() {
+    let lost = |key: u32| {
+        let mut sketch = Sketch::default();
+        for client in 0..3_u32 {
+            sketch.offer(30 + client, client, (client, 15), false, |_, entry| {
+                (entry.key, entry.stateful, entry.mechanism) = (1, false, Mechanism::Ticket);
+            });
+        }
+        sketch.offer(60, 9, (9, 1), true, |_, _| ());
+        sketch.elsewhere(61, |row| row.issues = key);
+        let (table, part) = sketch.done();
+        lost_at_once(&ServiceContext::of(&table, &part, &[])).is_some()
+    };
+    assert!(lost(2) && !lost(1));
+}
