@@ -284,17 +284,20 @@ fn class(
         Completed::Yes | Completed::No | Completed::Blind(_) => {}
     }
     let mut possible = [[false; 2]; 2];
-    for ((possible, (side, notify)), answers) in possible
+    for ((possible, (side, notify)), (answers, end)) in possible
         .iter_mut()
         .zip(Side::BOTH.into_iter().zip(notifies))
-        .zip(answers)
+        .zip(answers.into_iter().zip(ends))
     {
         *possible = match notify {
             // What only answers a FIN leaves it bare, be it close_notify or an error.
             _ if answers => [false; 2],
             CloseNotify::Observed(_) | CloseNotify::Inferred(_) => [true; 2],
             CloseNotify::Absent | CloseNotify::AnswerToBareFin(_) => [false; 2],
-            CloseNotify::Blind(cause) if cause == unended && is_silent(connection, side, open) => [false; 2],
+            // Where only its FIN was lost, its last record is its goodbye.
+            CloseNotify::Blind(cause) if cause == unended && is_silent(connection, side, open) => {
+                [false, may_be_goodbye(connection, end)]
+            }
             CloseNotify::Blind(Blindness::Encrypted) => [false, true],
             CloseNotify::Blind(cause) => return Seen::Blind(cause),
         };

@@ -572,3 +572,24 @@ fn an_open_connection_has_no_close_yet() {
     let expected = [CloseClass::FinNoNotify, CloseClass::RstBeforeNotify];
     assert!(unclean.eq(expected));
 }
+
+#[test]
+fn a_side_whose_fin_alone_was_lost_may_have_said_goodbye() {
+    let silent = Seen::Yes(CloseClass::TimeoutSilent);
+    let class = |ending: Ending| {
+        let [client, server] = &ending.ends;
+        classify(&ending.connection, [client, server], silent).class
+    };
+    // Up to TLS 1.2 the record says that it is an alert; in TLS 1.3 it is only as long as one.
+    let both = Seen::Yes(CloseClass::CleanBoth);
+    let told: [(fn() -> Ending, _); 2] = [
+        (Ending::tls12, both),
+        (Ending::tls13, Seen::Blind(Blindness::Encrypted)),
+    ];
+    for (of, answered) in told {
+        let closed = || of().alert(Client, 5).fin(Client, 5, Part);
+        assert_eq!(class(closed().alert(Server, 6)), answered);
+        let went_silent = closed().data(Server, 4, 700);
+        assert_eq!(class(went_silent), Seen::Yes(CloseClass::CleanClient));
+    }
+}
