@@ -122,7 +122,7 @@ type Measure<'a> = &'a dyn Fn(&OfferedCredential) -> Option<i64>;
 /// parts them are sessions that were lost before they had come as far as others that were honoured.
 ///
 /// A single moment has ages themselves for rivals, but for one that no ticket shows: a renewed one goes on with the age of its
-/// session.
+/// session. Which place a session has in a cache is never known exactly, for used ones may go to its end, or be gone.
 fn follows(ground: &ServiceContext<'_>, claim: &Claim) -> Option<Kind> {
     let several = claim.moments.len() > 1;
     let began = began(ground);
@@ -131,7 +131,7 @@ fn follows(ground: &ServiceContext<'_>, claim: &Claim) -> Option<Kind> {
     let measures: [(bool, Kind, Measure<'_>); 4] = [
         (several, Kind::TooOld, &|entry| known(entry.age)),
         (several, Kind::TooIdle, &|entry| known(entry.idle)),
-        (several, Kind::Evicted, &|entry| {
+        (true, Kind::Evicted, &|entry| {
             entry.stateful.then(|| entry.newer.into())
         }),
         (renewed, Kind::TooOld, &|entry| {
