@@ -70,9 +70,9 @@ impl Necessity {
         }
         let version = match mechanism {
             Mechanism::Psk => !hello.offers_tls13,
-            Mechanism::SessionId | Mechanism::Ticket => {
-                credential.version.is_some_and(|version| version > highest(hello))
-            }
+            Mechanism::SessionId | Mechanism::Ticket => credential
+                .version
+                .is_some_and(|version| version.rank() > highest(hello).rank()),
         };
         if version {
             return Some(Self::Version);

@@ -27,6 +27,21 @@ fn older(hello: fn(&mut ClientHelloFacts), change: fn(&mut Credential)) -> Optio
 }
 
 #[test]
+fn numbers_of_dtls_count_downwards() {
+    let dtls = |hello, session| {
+        let mut connection = full(1);
+        connection.hello.yes_mut().expect("a hello").version = hello;
+        let offer = offer(0, OfferKind::Resumption(Mechanism::SessionId));
+        let session = self::session(|it| it.version = Some(session));
+        Necessity::of(&connection, &offer, &session, Mechanism::SessionId)
+    };
+    let (old, new) = (ProtocolVersion::DTLS_1_0, ProtocolVersion::DTLS_1_2);
+    assert_eq!(dtls(new, old), None);
+    assert_eq!(dtls(new, new), None);
+    assert_eq!(dtls(old, new), Some(Necessity::Version));
+}
+
+#[test]
 fn a_hello_must_have_version_and_suite_of_the_session() {
     assert_eq!(older(|_| (), |_| ()), None);
     assert_eq!(
