@@ -3,6 +3,8 @@
 //! Records go in as they come; out come the events of TLS, hellos first. Nothing here depends on the order in which
 //! records were captured: what a record is follows from its epoch, its number and its message_seq.
 
+mod fit;
+
 use std::collections::VecDeque;
 
 use super::half::DtlsHalf;
@@ -14,13 +16,12 @@ use crate::tcp::Direction;
 use crate::tls::names::HandshakeType;
 use crate::tls::{AlertDescription, ContentType, Message, ProtocolVersion, RecordEvent};
 
+pub use fit::{Fit, OUT_OF_ORDER};
+
 /// What waits for the hellos at most: a handshake has less, and whoever sends more has no hello in the capture.
 const MAX_WAITING: usize = 64;
 /// Bytes of it.
 const MAX_WAITING_BYTES: usize = 64 * 1024;
-
-/// Nanoseconds by which packets may be captured out of order.
-const OUT_OF_ORDER: i64 = 1_000_000_000;
 
 /// What an association says.
 #[derive(Debug)]
@@ -33,19 +34,6 @@ pub enum Heard<'a> {
 
 /// Takes what is heard.
 pub type Listener<'l> = dyn FnMut(Direction, Heard<'_>, At) + 'l;
-
-/// How well a record fits an association.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fit {
-    /// It is of another one.
-    No,
-    /// Nothing speaks against it.
-    Perhaps,
-    /// It is what comes next.
-    Likely,
-    /// It bears the random.
-    Sure,
-}
 
 /// An association.
 #[derive(Debug, Clone, Default)]
@@ -95,65 +83,6 @@ enum EarlyRecord {
 }
 
 impl Association {
-    /// How well a record of this direction fits.
-    #[must_use]
-    pub fn fit(&self, from: Direction, record: &DtlsRecord<'_>, at: At) -> Fit {
-        match record.number {
-            Number::Clear { epoch: 0, .. } => self.fit_clear(from, record, at),
-            Number::Clear { epoch, sequence } => {
-                let half = self.half(from);
-                let again = half.epoch == epoch && half.sealed.has(sequence);
-                let begun = half.epoch > 0 || !half.changes.is_empty();
-                if begun && !again { Fit::Likely } else { Fit::Perhaps }
-            }
-            Number::Encrypted { .. } if self.is_tls13() => Fit::Likely,
-            Number::Encrypted { .. } => Fit::No,
-        }
-    }
-
-    fn fit_clear(&self, from: Direction, record: &DtlsRecord<'_>, at: At) -> Fit {
-        let current = if self.is_established() {
-            Fit::Perhaps
-        } else {
-            Fit::Likely
-        };
-        if record.content_type == ContentType::CHANGE_CIPHER_SPEC {
-            // Before an answer there is nothing to change: it is a flight of the elder one that is sent again.
-            let over = self.halves.iter().any(|half| half.alerted);
-            let likely = self.is_answered() && !over;
-            return if likely { Fit::Likely } else { Fit::Perhaps };
-        }
-        if record.content_type != ContentType::HANDSHAKE {
-            return current;
-        }
-        let Some(first) = Fragment::all(record.body, usize::from(record.length)).next() else {
-            return Fit::No;
-        };
-        let known = match (first.kind, from) {
-            (HandshakeType::CLIENT_HELLO, Direction::ToServer) => &self.random,
-            (HandshakeType::SERVER_HELLO, Direction::ToClient) => &self.server_random,
-            _ => return current,
-        };
-        match (known, Opening::read(first.bytes).filter(|_| first.offset == 0)) {
-            (Some(known), Some(other)) if *known == other.random => Fit::Sure,
-            // Of its HelloRetryRequest, which was told before the ServerHello.
-            (Some(_), Some(other)) if other.is_retry() => Fit::Perhaps,
-            (Some(_), Some(_)) => Fit::No,
-            (Some(_), None) => Fit::Perhaps,
-            // Its own was not captured: packets of one handshake change places, but not by that much.
-            (None, _) if self.is_established() && self.is_behind(at) => Fit::No,
-            (None, _) => Fit::Likely,
-        }
-    }
-
-    /// Whether it is over at that time, or has been silent for longer than packets can be out of order. What bears an earlier
-    /// time than another of its records merely stands behind that in a file without order.
-    fn is_behind(&self, at: At) -> bool {
-        let alerted = self.halves.iter().any(|half| half.alerted);
-        let since = self.newest.map(|newest| at.time.since(newest));
-        since.is_some_and(|since| since > OUT_OF_ORDER || (alerted && since >= 0))
-    }
-
     /// Takes a record. Gives whether it brought a part of a message that was not there before; `None` where it is no
     /// handshake record in clear.
     pub fn take(
@@ -245,6 +174,12 @@ impl Association {
     #[must_use]
     pub const fn has_retry_cookie(&self) -> bool {
         self.retry_cookie
+    }
+
+    /// Whether this side has sent a record in clear with this number. No side gives a number twice.
+    #[must_use]
+    pub fn has_in_clear(&self, from: Direction, sequence: u64) -> bool {
+        self.half(from).clear.has(sequence)
     }
 
     /// Whether the server has said what it chose.
@@ -391,6 +326,7 @@ impl Association {
                 }
                 continue;
             }
+            self.note_random(from, &fragment);
             match self.half_mut(from).messages.push(&fragment) {
                 Progress::Whole => {
                     news = true;
@@ -407,6 +343,20 @@ impl Association {
             self.half_mut(from).note_end(&last, sequence);
         }
         news
+    }
+
+    /// The random stands at the beginning of a hello, the rest of which may never come: it tells the next one, which must not
+    /// be put together with this.
+    fn note_random(&mut self, from: Direction, fragment: &Fragment<'_>) {
+        let random = match (fragment.kind, from) {
+            (HandshakeType::CLIENT_HELLO, Direction::ToServer) => &mut self.random,
+            (HandshakeType::SERVER_HELLO, Direction::ToClient) => &mut self.server_random,
+            _ => return,
+        };
+        let opening = Opening::read(fragment.bytes).filter(|_| fragment.offset == 0);
+        if let Some(opening) = opening.filter(|opening| !opening.is_retry()) {
+            random.get_or_insert(opening.random);
+        }
     }
 
     /// Only a full handshake has a Certificate, or what else stands between ServerHello and ServerHelloDone: a part of it

@@ -12,7 +12,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{Association, Fit, Heard, Listener};
+pub use connection::{Association, Fit, Heard, Listener, OUT_OF_ORDER};
 pub use message::Fragment;
 pub use open::{Opens, opens};
 pub use record::{DtlsRecord, Number, records};

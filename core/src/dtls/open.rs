@@ -18,6 +18,8 @@ const LAST_HELLO: u16 = 2;
 pub enum Opens {
     /// ClientHello: as a rule.
     Client,
+    /// A later part of a ClientHello, which the network brought before its beginning.
+    ClientPart,
     /// ServerHello: its ClientHello was not captured, or went another way, as ICE has it.
     Server,
 }
@@ -41,14 +43,14 @@ fn hello(record: &DtlsRecord<'_>) -> Option<Opens> {
     let read: usize = Fragment::all(record.body, missing)
         .map(|fragment| 12 + fragment.bytes.len())
         .sum();
-    let plausible = read == record.body.len()
-        && first.offset == 0
-        && first.number <= LAST_HELLO
-        && (MIN_HELLO..=MAX_HELLO).contains(&first.length);
-    Opening::read(first.bytes).filter(|_| plausible)?;
+    let plausible =
+        read == record.body.len() && first.number <= LAST_HELLO && (MIN_HELLO..=MAX_HELLO).contains(&first.length);
+    let begins = first.offset == 0 && Opening::read(first.bytes).is_some();
     match first.kind {
-        HandshakeType::CLIENT_HELLO => Some(Opens::Client),
-        HandshakeType::SERVER_HELLO => Some(Opens::Server),
+        _ if !plausible => None,
+        HandshakeType::CLIENT_HELLO if begins => Some(Opens::Client),
+        HandshakeType::CLIENT_HELLO => (first.offset >= MIN_HELLO).then_some(Opens::ClientPart),
+        HandshakeType::SERVER_HELLO if begins => Some(Opens::Server),
         _ => None,
     }
 }
@@ -97,12 +99,28 @@ mod tests {
             assert_eq!(opens(&other, 0), None, "{at}");
         }
         assert_eq!(opens(&datagram(1, 37, 37), 0), None);
-        // A part that is not the first, and one that says it is longer than its record.
+        // A part that is too close to the beginning to be another, and one that says it is longer than its record.
         let part = datagram(1, 200, 60);
         for (at, value) in [(21, 1), (24, 61)] {
             let mut other = part.clone();
             other[at] = value;
             assert_eq!(opens(&other, 0), None, "{at}");
         }
+    }
+
+    #[test]
+    fn a_part_may_come_before_the_beginning() {
+        let part = |kind| {
+            let mut part = datagram(kind, 200, 60);
+            part[21] = 140;
+            part
+        };
+        assert_eq!(opens(&part(1), 0), Some(Opens::ClientPart));
+        // The server's records begin with its hello, and nothing shows that this is one.
+        assert_eq!(opens(&part(2), 0), None);
+        // Beyond the end of its message.
+        let mut beyond = part(1);
+        beyond[21] = 141;
+        assert_eq!(opens(&beyond, 0), None);
     }
 }

@@ -25,8 +25,9 @@ pub(super) const MAX_PAIRS: usize = 1 << 16;
 const MAX_OF_A_PAIR: usize = 4;
 /// Associations beside an elder one, on all pairs.
 const MAX_SHADOWS: usize = 64;
-/// Nanoseconds of silence that end a connection: as long as the silence after which it is told as timed out.
-const IDLE: i64 = 300_000_000_000;
+/// Nanoseconds of silence that end a connection: as long as over TCP. Sensors sleep for many minutes, and servers say
+/// goodbye to those that were silent for long: after less than this a side may still be heard.
+const IDLE: i64 = 3_600_000_000_000;
 /// Nanoseconds of silence that end a connection on which a side sent an alert: more than an answer takes, and enough for a
 /// side that only warned to go on.
 const IDLE_AFTER_ALERT: i64 = 60_000_000_000;
@@ -75,18 +76,28 @@ struct Associations {
     queued: (AssociationStage, Timestamp),
 }
 
-/// How far the associations of a pair have come, and with it how long they may be silent.
+/// How far an association has come, and with it how long it may be silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AssociationStage {
     /// No server has answered.
     Unanswered,
     Answered,
-    /// A side of each has sent an alert.
+    /// A side has sent an alert.
     Ending,
 }
 
 impl AssociationStage {
     const ALL: [Self; 3] = [Self::Unanswered, Self::Answered, Self::Ending];
+
+    fn of(track: &TrackedAssociation) -> Self {
+        if track.is_alerted() {
+            Self::Ending
+        } else if track.association.is_answered() {
+            Self::Answered
+        } else {
+            Self::Unanswered
+        }
+    }
 
     const fn idle(self) -> i64 {
         match self {
@@ -107,19 +118,17 @@ impl Associations {
         }
     }
 
+    /// That of the association whose silence is over first.
     fn stage(&self) -> AssociationStage {
-        let all = |is: fn(&TrackedAssociation) -> bool| self.all.iter().all(is);
-        if all(TrackedAssociation::is_alerted) {
-            AssociationStage::Ending
-        } else if all(|track| !track.association.is_answered()) {
-            AssociationStage::Unanswered
-        } else {
-            AssociationStage::Answered
-        }
+        let stages = self.all.iter().map(AssociationStage::of);
+        stages
+            .min_by_key(|stage| stage.idle())
+            .unwrap_or(AssociationStage::Unanswered)
     }
 
-    fn last(&self) -> Option<Timestamp> {
-        self.all.iter().map(TrackedAssociation::last).max()
+    /// Whether no server answered any of them.
+    fn are_unanswered(&self) -> bool {
+        self.all.iter().all(|track| !track.association.is_answered())
     }
 
     /// Whether a datagram whose bytes came before is all the same what the youngest association says next: nothing in it
@@ -228,11 +237,14 @@ impl DtlsTable {
         let length = self.id_length(pair, datagram);
         let Some(state) = self.pairs.get(&pair) else { return };
         let hash = state.copies.hash(datagram);
-        let only = state.copies.original(hash);
+        let unique = records(datagram.payload, datagram.cut, length).any(|record| is_unique(&record));
+        let only = state.copies.original(hash, unique, at.time);
         let only = only.filter(|_| !state.goes_on(datagram, length));
         let mut place = self.best(pair, datagram, length, only, at);
-        let beginning = opens(datagram.payload, datagram.cut).filter(|_| only.is_none() && place.is_none());
-        if let Some(by) = beginning {
+        let beginning = opens(datagram.payload, datagram.cut).filter(|_| only.is_none());
+        let part =
+            beginning == Some(Opens::ClientPart) && place.is_some_and(|it| self.is_of_the_next(pair, it, datagram));
+        if let Some(by) = beginning.filter(|_| part || place.is_none()) {
             self.begin(pair, by, datagram, at, run);
             place = self.best(pair, datagram, length, only, at);
         }
@@ -263,9 +275,26 @@ impl DtlsTable {
             self.ids.moved.insert(moved, pair);
         }
         if let Some(state) = self.pairs.get_mut(&pair) {
-            state.copies.note(hash, first);
+            state.copies.note(hash, first, at);
         }
         self.settle(pair, at, run);
+    }
+
+    /// Whether a part of a ClientHello, which says of itself no more than its number, is of the next association: no
+    /// handshake goes on, and that which it would fit has used this number for something else.
+    fn is_of_the_next(&self, pair: Pair, place: usize, datagram: &Datagram<'_>) -> bool {
+        let Some(state) = self.pairs.get(&pair) else {
+            return false;
+        };
+        let first = records(datagram.payload, datagram.cut, None).next();
+        let over = |track: &TrackedAssociation| track.association.is_established() || track.is_failed();
+        let used = |track: &TrackedAssociation| match first.as_ref().map(|record| record.number) {
+            Some(Number::Clear { epoch: 0, sequence }) => {
+                track.association.has_in_clear(Direction::ToServer, sequence) && track.server == datagram.destination
+            }
+            _ => false,
+        };
+        state.all.iter().all(over) && state.all.get(place).is_some_and(used)
     }
 
     /// The association that a datagram fits best, among all or that alone which begins with the frame `only`.
@@ -287,8 +316,8 @@ impl DtlsTable {
         self.pairs.get_mut(&pair)?.all.get_mut(place)
     }
 
-    /// After a datagram: the elder associations of a pair are over once the youngest is established, and what is ending is
-    /// looked at sooner.
+    /// After a datagram: the elder associations of a pair are over once the youngest is established, and what may be over
+    /// sooner is looked at sooner.
     fn settle(&mut self, pair: Pair, at: At, run: &mut DatagramEngine<'_>) {
         let Some(tracks) = self.pairs.get_mut(&pair) else {
             return;
@@ -299,7 +328,7 @@ impl DtlsTable {
         let established = tracks.all.iter().rposition(|track| track.association.is_established());
         let elder: Vec<TrackedAssociation> = tracks.all.drain(..established.unwrap_or(0)).collect();
         let stage = tracks.stage();
-        if stage == AssociationStage::Ending && tracks.queued.0 != stage {
+        if stage.idle() < tracks.queued.0.idle() {
             self.enter(pair, (stage, at.time));
         }
         self.shadows = self.shadows.saturating_sub(elder.len());
@@ -330,12 +359,33 @@ impl DtlsTable {
             return;
         };
         if !tracks.all.is_empty() {
-            if self.shadows >= MAX_SHADOWS || tracks.all.len() >= MAX_OF_A_PAIR {
+            // A forger could have any number of them.
+            let full = self.shadows >= MAX_SHADOWS || tracks.all.len() >= MAX_OF_A_PAIR;
+            if full && !self.end_elder(pair, at, run) {
                 return;
             }
-            self.shadows += 1;
         }
-        tracks.all.push(TrackedAssociation::new(by, datagram, at, run));
+        if let Some(tracks) = self.pairs.get_mut(&pair) {
+            self.shadows += usize::from(!tracks.all.is_empty());
+            tracks.all.push(TrackedAssociation::new(by, datagram, at, run));
+        }
+    }
+
+    /// Ends the eldest association of a pair that can be told to be over, to make room for the next: an alert says so, or a
+    /// client begins anew that got no answer. Those that go on stay, as a hello may be forged.
+    fn end_elder(&mut self, pair: Pair, at: At, run: &mut DatagramEngine<'_>) -> bool {
+        let Some(tracks) = self.pairs.get_mut(&pair) else {
+            return false;
+        };
+        let over = tracks.all.iter().position(TrackedAssociation::is_failed);
+        let Some(place) = over.or_else(|| tracks.all.iter().position(|track| track.is_abandoned(at.time))) else {
+            return false;
+        };
+        let track = tracks.all.remove(place);
+        self.shadows -= usize::from(!tracks.all.is_empty());
+        self.ids.forget(pair, &track);
+        track.finish(EndCause::Replaced, run);
+        true
     }
 
     fn id_length(&self, pair: Pair, datagram: &Datagram<'_>) -> Option<usize> {
@@ -346,16 +396,37 @@ impl DtlsTable {
     fn expire(&mut self, now: Timestamp, run: &mut DatagramEngine<'_>) {
         for stage in AssociationStage::ALL {
             while let Some((from, pair)) = self.next_due(stage, now) {
-                let Some(tracks) = self.pairs.get(&pair).filter(|tracks| tracks.queued == (stage, from)) else {
-                    continue;
-                };
-                let (stage, last) = (tracks.stage(), tracks.last().unwrap_or(from));
-                if now.since(last) >= stage.idle() {
-                    self.end(pair, EndCause::Silence, run);
-                } else {
-                    self.enter(pair, (stage, last));
+                if self
+                    .pairs
+                    .get(&pair)
+                    .is_some_and(|tracks| tracks.queued == (stage, from))
+                {
+                    self.end_silent(pair, now, run);
                 }
             }
+        }
+    }
+
+    /// Ends the associations of a pair that have been silent for long enough, each by itself: a hello that nobody answered
+    /// must not stay for as long as a connection beside it.
+    fn end_silent(&mut self, pair: Pair, now: Timestamp, run: &mut DatagramEngine<'_>) {
+        let due = |track: &TrackedAssociation| now.since(track.last()) >= AssociationStage::of(track).idle();
+        let Some(tracks) = self.pairs.get_mut(&pair) else {
+            return;
+        };
+        if tracks.all.iter().all(due) {
+            self.end(pair, EndCause::Silence, run);
+            return;
+        }
+        let silent: Vec<TrackedAssociation> = tracks.all.extract_if(.., |track| due(track)).collect();
+        let stage = tracks.stage();
+        let of_stage = tracks.all.iter().filter(|track| AssociationStage::of(track) == stage);
+        let last = of_stage.map(TrackedAssociation::last).min();
+        self.shadows = self.shadows.saturating_sub(silent.len());
+        self.enter(pair, (stage, last.unwrap_or(now)));
+        for track in silent {
+            self.ids.forget(pair, &track);
+            track.finish(EndCause::Silence, run);
         }
     }
 
@@ -394,8 +465,8 @@ impl DtlsTable {
             let Some(tracks) = self.pairs.get(&pair).filter(|tracks| tracks.queued == (stage, from)) else {
                 continue;
             };
-            if tracks.stage() != stage && stage == AssociationStage::Unanswered {
-                self.enter(pair, (tracks.stage(), from));
+            if stage == AssociationStage::Unanswered && !tracks.are_unanswered() {
+                self.enter(pair, (AssociationStage::Answered, from));
                 continue;
             }
             run.notices.add(Notice::FlowEvicted, Some(at.frame));

@@ -8,12 +8,15 @@ use std::hash::BuildHasher;
 use hashbrown::DefaultHashBuilder;
 
 use crate::dtls::{DtlsRecord, Fragment};
-use crate::net::{Datagram, FrameRef};
+use crate::net::{At, Datagram, FrameRef, Timestamp};
 use crate::tls::ContentType;
 use crate::tls::names::HandshakeType;
 
 /// Datagrams of a pair that are known when they come again. Copies come soon, and what they can do harm to is short.
 const REMEMBERED: usize = 24;
+/// Nanoseconds in which a network or a mirror port brings its copy. What is found again later, and could be said by any
+/// handshake, was said again: handshakes that offer the same ticket have the latter part of their hello in common.
+const COPY_TIME: i64 = 1_000_000_000;
 /// Bytes of a random, a signature or a ciphertext that no two associations have in common.
 const TELLING: usize = 16;
 /// So much of a datagram of data is looked at: record number, and where the nonce or the ciphertext begins.
@@ -22,7 +25,7 @@ const OF_DATA: usize = 64;
 /// The latest datagrams of a pair of endpoints.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Copies {
-    seen: VecDeque<(u64, FrameRef)>,
+    seen: VecDeque<(u64, FrameRef, Timestamp)>,
     hasher: DefaultHashBuilder,
 }
 
@@ -38,18 +41,19 @@ impl Copies {
     }
 
     /// The association that had the original, by its first frame: the latest of several, where handshakes have a datagram in
-    /// common.
-    pub(super) fn original(&self, hash: u64) -> Option<FrameRef> {
+    /// common. `unique` says that they cannot.
+    pub(super) fn original(&self, hash: u64, unique: bool, now: Timestamp) -> Option<FrameRef> {
         let mut latest = self.seen.iter().rev();
-        latest.find(|(seen, _)| *seen == hash).map(|(_, of)| *of)
+        let (.., of, time) = latest.find(|(seen, ..)| *seen == hash)?;
+        (unique || now.since(*time) <= COPY_TIME).then_some(*of)
     }
 
     /// A datagram is of this association.
-    pub(super) fn note(&mut self, hash: u64, of: FrameRef) {
+    pub(super) fn note(&mut self, hash: u64, of: FrameRef, at: At) {
         if self.seen.len() == REMEMBERED {
             self.seen.pop_front();
         }
-        self.seen.push_back((hash, of));
+        self.seen.push_back((hash, of, at.time));
     }
 }
 

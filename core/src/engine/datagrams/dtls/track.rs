@@ -3,7 +3,7 @@
 use super::pair_of;
 use crate::decrypt::{ConnectionKeys, Readiness};
 use crate::diagnosis::outcome;
-use crate::dtls::{Association, DtlsRecord, Fit, Heard, Number, Opens, records};
+use crate::dtls::{Association, DtlsRecord, Fit, Heard, Number, OUT_OF_ORDER, Opens, records};
 use crate::engine::connection::{Context, IDLE_NANOS, SILENT_NANOS, key_origin, side, speaker};
 use crate::engine::datagrams::DatagramEngine;
 use crate::handshake::{HandshakeTracker, StreamPlace};
@@ -91,7 +91,7 @@ impl TrackedAssociation {
     /// A connection that begins with the hello in a datagram.
     pub(super) fn new(by: Opens, datagram: &Datagram<'_>, at: At, run: &mut DatagramEngine<'_>) -> Self {
         let (client, server) = match by {
-            Opens::Client => (datagram.source, datagram.destination),
+            Opens::Client | Opens::ClientPart => (datagram.source, datagram.destination),
             Opens::Server => (datagram.destination, datagram.source),
         };
         let context = &mut *run.context;
@@ -157,6 +157,17 @@ impl TrackedAssociation {
         Direction::BOTH
             .into_iter()
             .any(|from| self.association.is_alerted(from))
+    }
+
+    /// Whether its handshake ended with an alert.
+    pub(super) fn is_failed(&self) -> bool {
+        let alerted = |from| self.association.is_alerted_in_clear(from);
+        !self.association.is_established() && Direction::BOTH.into_iter().any(alerted)
+    }
+
+    /// Whether nobody has answered it for longer than packets are captured out of order.
+    pub(super) fn is_abandoned(&self, now: Timestamp) -> bool {
+        !self.association.is_answered() && now.since(self.last) > OUT_OF_ORDER
     }
 
     /// Whether a datagram is of the client or of the server.
@@ -472,6 +483,7 @@ impl TrackedAssociation {
             .all(|from| self.association.is_alerted(from));
         let over = both || (self.is_alerted() && quiet >= answer_time(self.open.facts()));
         match ending {
+            EndCause::Replaced if quiet >= SILENT_NANOS && !self.is_alerted() => (None, Silence::Long),
             EndCause::Replaced => (None, Silence::Settled),
             _ if over => (None, Silence::Settled),
             EndCause::Evicted => (Some(Blindness::Evicted), Silence::Short(Blindness::Evicted)),
