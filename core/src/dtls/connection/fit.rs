@@ -39,7 +39,12 @@ impl Association {
                     .halves
                     .iter()
                     .any(|half| half.epoch > 0 || !half.changes.is_empty());
-                if begun && !again { Fit::Likely } else { Fit::Perhaps }
+                let over = self.halves.iter().any(|half| half.alerted) && self.was_silent_before(at);
+                if begun && !again && !over {
+                    Fit::Likely
+                } else {
+                    Fit::Perhaps
+                }
             }
             Number::Encrypted { .. } if self.is_tls13() => Fit::Likely,
             Number::Encrypted { .. } => Fit::No,
@@ -82,13 +87,20 @@ impl Association {
             // Its own was not captured.
             (None, _) if too_late => Fit::No,
             // A client's first record has no number before it, and is not what was answered long ago.
-            (None, _) if from == Direction::ToServer && sequence == 0 && self.is_answered() && self.is_behind(at) => {
+            (None, _)
+                if from == Direction::ToServer && sequence == 0 && self.is_answered() && self.was_silent_before(at) =>
+            {
                 Fit::No
             }
             // Another handshake on this pair may be the one that a server answers again: it goes on counting.
             (None, _) if from == Direction::ToClient && sequence != next => Fit::Perhaps,
             (None, _) => Fit::Likely,
         }
+    }
+
+    /// Whether it had been silent by that time for longer than packets can be out of order.
+    fn was_silent_before(&self, at: At) -> bool {
+        self.newest.is_some_and(|newest| at.time.since(newest) > OUT_OF_ORDER)
     }
 
     /// Whether it is over at that time, or has been silent for longer than packets can be out of order. What bears an earlier

@@ -165,3 +165,17 @@ fn a_verify_request_is_of_no_connection_that_is_long_established() {
     let before = wire.frame - 1;
     assert_eq!(wire.finish()[0].transport.spans.main.1, FrameRef::new(0, before));
 }
+
+#[test]
+fn a_finished_that_overtakes_change_cipher_spec_is_not_of_the_connection_that_was_closed() {
+    let mut wire = Wire::new();
+    wire.hello(1, 1).handshake(1, 1, false).close(1).wait(2).hello(1, 2);
+    let hello = server_hello(2, &[2; 32], &[]);
+    wire.server(1, &message(0, HandshakeType::SERVER_HELLO, 0, &hello));
+    let before = wire.frame - 2;
+    wire.server(1, &record(22, 1, 3, &[2; 48]));
+    wire.server(1, &record(20, 0, 1, &[1]));
+    let found = wire.finish();
+    assert_eq!(found[0].transport.spans.main.1, FrameRef::new(0, before));
+    assert_eq!(found[1].transport.spans.main.1, FrameRef::new(0, before + 4));
+}
