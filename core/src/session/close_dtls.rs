@@ -99,6 +99,11 @@ fn notify(connection: &Connection, side: Side, end: &SideClose, silence: Silence
     if answer.version.is_tls13() || last.content_type == ContentType::TLS12_CID {
         return CloseNotify::Blind(Blindness::Encrypted);
     }
+    // Behind a handshake message that is not the first Finished it may be what a renegotiation failed with.
+    let message = end.before_last.map(|before| before.content_type) == Some(ContentType::HANDSHAKE);
+    if last.content_type == ContentType::ALERT && message && end.asked_again {
+        return CloseNotify::Blind(Blindness::Encrypted);
+    }
     // The type is in clear, and after close_notify nothing is sent (RFC 5246 §7.2.1).
     if last.content_type == ContentType::ALERT && answer.protection().fits(last.length, 2) != Some(false) {
         return CloseNotify::Inferred(last.at);
@@ -235,6 +240,27 @@ mod tests {
             let close = classify_dtls(&dtls12, [&client, &server], Silence::Settled);
             assert_eq!(close.first_closer, Seen::Blind(Blindness::NothingTellsApart));
         }
+    }
+
+    #[test]
+    fn behind_a_renegotiation_an_alert_may_say_anything() {
+        let dtls12 = connection(ProtocolVersion::DTLS_1_2);
+        let before = |content_type, asked_again| {
+            let end = SideClose {
+                before_last: last(content_type, 48, at(2)).last,
+                asked_again,
+                ..alert(3)
+            };
+            classify_dtls(&dtls12, [&end, &data()], Silence::Settled).client
+        };
+        let closed = CloseNotify::Inferred(at(3));
+        // Behind its first Finished, or behind data that show that the second handshake succeeded.
+        assert_eq!(before(ContentType::HANDSHAKE, false), closed);
+        assert_eq!(before(ContentType::APPLICATION_DATA, true), closed);
+        assert_eq!(
+            before(ContentType::HANDSHAKE, true),
+            CloseNotify::Blind(Blindness::Encrypted)
+        );
     }
 
     #[test]
