@@ -545,23 +545,26 @@ impl Builder<'_> {
         let alike = |entry: &OfferedCredential| {
             // Most credentials are offered once.
             known.get(entry.credential.0).filter(|known| known.again)?;
-            let row = rows.get(entry.row as usize);
-            row.map(|row| (entry.credential, row.service, row.stack, row.retried, row.version))
+            let row = rows.get(entry.row as usize)?;
+            let key = (entry.credential, row.service, row.stack, row.retried, row.version);
+            Some((key, row.decided()))
         };
-        let mut later = hashbrown::HashSet::new();
+        let mut later: HashMap<_, i64> = HashMap::new();
         for entry in self.table.entries.iter_mut().rev() {
-            let Some(key) = alike(entry) else { continue };
-            entry.accepted_later = later.contains(&key);
+            let Some((key, decided)) = alike(entry) else { continue };
+            entry.accepted_later = later.get(&key).is_some_and(|latest| *latest > decided);
             if entry.decision == Decision::Accepted {
-                later.insert(key);
+                let latest = later.entry(key).or_insert(decided);
+                *latest = decided.max(*latest);
             }
         }
-        let mut before = hashbrown::HashSet::new();
+        let mut before: HashMap<_, i64> = HashMap::new();
         for entry in &mut self.table.entries {
-            let Some(key) = alike(entry) else { continue };
-            entry.refused_before = before.contains(&key);
+            let Some((key, decided)) = alike(entry) else { continue };
+            entry.refused_before = before.get(&key).is_some_and(|earliest| *earliest < decided);
             if entry.decision == Decision::Refused {
-                before.insert(key);
+                let earliest = before.entry(key).or_insert(decided);
+                *earliest = decided.min(*earliest);
             }
         }
     }

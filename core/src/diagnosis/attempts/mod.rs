@@ -116,6 +116,9 @@ pub struct Row {
     pub machine: u16,
     /// How many entries it has.
     entries: u16,
+    /// Microseconds from its hello to its answer: a server decides in the order of its answers, and a hello may have been lost
+    /// before it was heard, or have waited for a cookie.
+    answered_after: u32,
     /// How it ended: for those who come later.
     pub closed: ClosedBy,
     /// Tickets of TLS 1.3 that its client was given, and has not offered yet, by the time of its hello. Only a guess where
@@ -215,9 +218,14 @@ pub struct OfferedCredential {
 }
 
 /// Rows are what memory is spent on.
-const _: () = assert!(size_of::<Row>() <= 72 && size_of::<OfferedCredential>() <= 80);
+const _: () = assert!(size_of::<Row>() <= 80 && size_of::<OfferedCredential>() <= 80);
 
 impl Row {
+    /// When the server had decided.
+    fn decided(&self) -> i64 {
+        self.time.nanos().saturating_add(i64::from(self.answered_after) * 1_000)
+    }
+
     /// When the first side ended it; far in the future where none did.
     #[must_use]
     pub const fn ended(&self) -> Timestamp {

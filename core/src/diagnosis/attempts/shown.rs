@@ -152,8 +152,14 @@ fn row(id: ConnectionId, connection: &Connection) -> Row {
     let ended = Side::BOTH.into_iter().filter_map(|side| connection.side(side).ended());
     let hello = connection.hello.yes().is_some();
     let never = Timestamp::from_nanos(i64::MAX);
+    let time = connection.hello_time();
+    let answered = connection
+        .answer
+        .yes()
+        .map_or(0, |answer| answer.at.time.since(time) / 1_000);
     Row {
-        time: connection.hello_time(),
+        time,
+        answered_after: u32::try_from(answered.max(0)).unwrap_or(u32::MAX),
         ended: ended.map(|at| at.time).min().unwrap_or(never),
         connection: id,
         service: 0,

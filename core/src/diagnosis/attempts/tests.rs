@@ -31,6 +31,7 @@ impl Sketch {
     fn row(&mut self, second: u32, client: u32) -> Row {
         Row {
             time: at(second).time,
+            answered_after: 0,
             ended: at(second).time,
             connection: ConnectionId(number(self.table.rows.len())),
             service: 0,
@@ -378,4 +379,20 @@ fn each_ticket_that_stands_for_a_kept_session_is_one_more_in_the_cache() {
     assert_eq!(newer(&[32, 32, 32]), [3]);
     // What holds its session itself is one handshake more.
     assert_eq!(newer(&[180, 180]), [1]);
+}
+
+#[test]
+fn what_is_accepted_later_is_decided_later() {
+    // The hello of the refused one came first, was lost, and was heard behind that of the accepted one.
+    let slow: Change = |connection| {
+        let answer = connection.answer.yes_mut().expect("an answer");
+        answer.at.time = at(60).time;
+    };
+    let told = |change| {
+        let world = visits(&[(RESUMED, AS_IT_IS), (Outcome::Declined, change), (RESUMED, AS_IT_IS)]);
+        let later = column(&world, |_, entry| entry.accepted_later);
+        (later[1], column(&world, |_, entry| entry.refused_before)[2])
+    };
+    assert_eq!(told(AS_IT_IS), (true, true));
+    assert_eq!(told(slow), (false, false));
 }
