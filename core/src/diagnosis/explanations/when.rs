@@ -131,9 +131,7 @@ fn follows(ground: &ServiceContext<'_>, claim: &Claim) -> Option<Kind> {
     let measures: [(bool, Kind, Measure<'_>); 4] = [
         (several, Kind::TooOld, &|entry| known(entry.age)),
         (several, Kind::TooIdle, &|entry| known(entry.idle)),
-        (true, Kind::Evicted, &|entry| {
-            entry.stateful.then(|| entry.newer.into())
-        }),
+        (true, Kind::Evicted, &|entry| entry.stateful.then(|| entry.newer.into())),
         (renewed, Kind::TooOld, &|entry| {
             Some(ground.time(entry)?.since(beginning(ground, &began, entry)?))
         }),
