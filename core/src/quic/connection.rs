@@ -171,6 +171,8 @@ pub struct QuicConnection {
     keys: Option<Box<QuicKeys>>,
     waiting: Vec<UndecryptedPacket>,
     waiting_bytes: usize,
+    /// The version of the beginning that a Version Negotiation was seen to answer.
+    refused_version: Option<u32>,
     /// Packets of each side that stayed closed, beside early data.
     closed: [u32; 2],
     events: Vec<Happened>,
@@ -229,6 +231,7 @@ impl QuicConnection {
             closed: [0; 2],
             events: Vec::new(),
         }
+            refused_version: None,
     }
 
     /// Takes an Initial of either side. `false` where it is not authentic.
@@ -310,10 +313,10 @@ impl QuicConnection {
         fits
     }
 
-    /// A Version Negotiation packet answers it.
-    pub const fn negotiate_version(&mut self) {
-        if !self.answered {
-            self.version_negotiation = true;
+    /// A Version Negotiation packet answers it, and with that this version, if it was seen in front.
+    pub const fn negotiate_version(&mut self, refused: Option<u32>) {
+        if !self.answered && !self.version_negotiation {
+            (self.version_negotiation, self.refused_version) = (true, refused);
         }
     }
 
@@ -548,6 +551,12 @@ impl QuicConnection {
     }
 
     /// The first Initial that was seen is not the first that its client numbered.
+    /// A Version Negotiation was seen to refuse this version: its client does not come back in it.
+    #[must_use]
+    pub fn has_refused(&self, version: u32) -> bool {
+        self.refused_version == Some(version)
+    }
+
     #[must_use]
     pub const fn has_begun_before(&self) -> bool {
         self.begun_before

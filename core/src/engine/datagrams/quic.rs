@@ -9,6 +9,7 @@ mod lookup;
 mod open;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::collections::VecDeque;
 
@@ -156,6 +157,10 @@ impl QuicTable {
         let reached = match self.index.find(datagram, &first) {
             // Its mirrored IDs tell whom it answers, whatever else there was between these endpoints.
             _ if self.refuses_unread(datagram, &first) => None,
+            Some(reached) if self.waits_for_client(reached, datagram, &first) => {
+                let pair = Pair::new(datagram.source, datagram.destination);
+                return self.early.keep(pair, datagram, &first, at);
+            }
             Some(reached) => Some(reached),
             None if self.is_refused_beginning(datagram, &first, at, run) => return,
             None => self
@@ -248,55 +253,6 @@ impl QuicTable {
         })
     }
 
-    /// What the server said stood in front of the client's first packet: now it can be read.
-    fn take_early(
-        &mut self,
-        reached: Reached,
-        datagram: &Datagram<'_>,
-        first: &QuicPacket<'_>,
-        run: &mut DatagramEngine<'_>,
-    ) {
-        let QuicPacket::Long(long) = first else { return };
-        if long.kind != LongKind::Initial {
-            return;
-        }
-        let sent = Pair::new(datagram.source, datagram.destination);
-        let (pair, client_id) = match reached.speaker {
-            Speaker::Client => (sent.turned(), long.source),
-            Speaker::Server => (sent, long.destination),
-        };
-        // Clients without a name are all alike: what waits is for the one whose keys open it.
-        if client_id.is_empty() && !self.opens_early(pair, reached.number) {
-            return;
-        }
-        let early = self.early.take(pair, client_id);
-        if !early.is_empty() {
-            // What did not open is of this connection.
-            self.strangers.remove(&pair);
-        }
-        for connection_store in early {
-            let (datagram, at) = connection_store.datagram(pair);
-            let back = Reached {
-                speaker: Speaker::Server,
-                by_id: !client_id.is_empty(),
-                ..reached
-            };
-            self.take(back, &datagram, at, run);
-        }
-    }
-
-    /// Whether the Initial that a waiting flight begins with is of this connection.
-    fn opens_early(&mut self, pair: Pair, number: Number) -> bool {
-        let Some(first) = self.early.first(pair) else {
-            return false;
-        };
-        let entry = self.slots.get(number as usize).and_then(Option::as_deref);
-        match (split(first), entry) {
-            (Some((QuicPacket::Long(long), _)), Some(entry)) => entry.connection.is_answer(&long, &mut self.scratch),
-            _ => false,
-        }
-    }
-
     /// A client Initial for an unknown connection ID, of a connection that is known by its pair of endpoints: its last
     /// beginning was refused by a Retry or a Version Negotiation that may not be in the capture.
     fn begin_anew(&mut self, datagram: &Datagram<'_>, first: &QuicPacket<'_>, at: At) -> Option<Reached> {
@@ -324,7 +280,7 @@ impl QuicTable {
                         .refused
                         .is_some_and(|refused| other && !retried && is_reaction(refused, at.time))
                 };
-                let unanswered = other || !entry.connection.has_negotiated_version();
+                let unanswered = other || !entry.connection.has_refused(long.version);
                 let nameless = long.source.is_empty() && entry.client_id.is_empty();
                 let alike = nameless && unanswered && !entry.has_gone_on();
                 may_begin && (alike || reacts()) && entry.connection.goes_on_counting(long, &mut self.scratch)
@@ -348,13 +304,16 @@ impl QuicTable {
     ) -> bool {
         let QuicPacket::Long(long) = first else { return false };
         let pair = Pair::new(datagram.source, datagram.destination);
-        let may_be = long.kind == LongKind::Initial && long.token.is_empty() && !long.source.is_empty();
+        let may_be = long.kind == LongKind::Initial && long.token.is_empty();
         let candidates = self.index.of_pair(pair).iter().rev().copied();
         for number in candidates.filter(|_| may_be) {
             let Some(entry) = self.slots.get_mut(number as usize).and_then(Option::as_deref_mut) else {
                 continue;
             };
-            if entry.client_id == long.source && entry.connection.was_refused(long, &mut self.scratch) {
+            // Clients without a name are all alike: of the one that answers the Retry this was sent shortly before.
+            let just_before = at.time < entry.started() && is_reaction(at.time, entry.started());
+            let same = entry.client_id == long.source && (just_before || !long.source.is_empty());
+            if same && entry.connection.was_refused(long, &mut self.scratch) {
                 let reached = Reached {
                     number,
                     speaker: Speaker::Client,
@@ -444,7 +403,7 @@ impl QuicTable {
         let refused = self.strangers.get(&sent.turned()).and_then(|server| server.refused);
         let refused = refused == Some((long.destination, long.source));
         if refused {
-            connection.negotiate_version();
+            connection.negotiate_version(None);
         }
         self.entered += 1;
         let mut entry = Box::new(OpenConnection::new(self.entered, connection, (pair, speaker), long, at));
@@ -645,6 +604,7 @@ impl QuicTable {
 
     /// A connection is over.
     fn end(&mut self, number: Number, run: &mut DatagramEngine<'_>) {
+        self.take_in_vain(number, run);
         if let Some(entry) = self.remove(number) {
             entry.end(run);
         }

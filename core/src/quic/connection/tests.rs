@@ -153,12 +153,12 @@ fn something_must_have_made_a_client_begin_anew() {
     assert!(!may(&connection, QUIC_V1, &[]));
     assert!(may(&connection, QUIC_V1, TOKEN) && may(&connection, QUIC_V2, &[]));
     let mut negotiated = connection.clone();
-    negotiated.negotiate_version();
+    negotiated.negotiate_version(None);
     assert!(negotiated.has_negotiated_version() && may(&negotiated, QUIC_V1, &[]));
     let mut answered = connection;
     let answers = server(ORIGINAL, CLIENT, SERVER);
     assert!(initial(&mut answered, answers, &crypto(0, &answer(None))));
-    answered.negotiate_version();
+    answered.negotiate_version(None);
     assert!(!answered.has_negotiated_version() && !may(&answered, QUIC_V2, TOKEN));
 }
 

@@ -41,6 +41,19 @@ impl QuicConnection {
             .any(|set| KeySet::opened_by(long, Speaker::Server, set.destination, set.beginning, scratch).is_some())
     }
 
+    /// A Retry answers its beginning, and neither side was seen to go on from there.
+    #[must_use]
+    pub const fn is_retry_unanswered(&self) -> bool {
+        !self.answered && !self.retried && !self.retries.is_empty()
+    }
+
+    /// Whether a server's Initial answers what the client is to say behind a Retry that was seen.
+    #[must_use]
+    pub fn is_behind_retry(&self, long: &Long<'_>, scratch: &mut Scratch) -> bool {
+        let opens = |server: &Cid| KeySet::opened_by(long, Speaker::Server, *server, 0, scratch).is_some();
+        self.retries.iter().any(opens)
+    }
+
     /// Whether an Initial without a token is what a Retry answered, of a client that was first seen to answer one.
     pub fn was_refused(&mut self, long: &Long<'_>, scratch: &mut Scratch) -> bool {
         let mut begins = || KeySet::opened_by(long, Speaker::Client, long.destination, 0, scratch).is_some();

@@ -1,5 +1,6 @@
 //! Datagrams of a server whose client was not seen yet: of two taps, or of a reordering network, the answer may stand in
-//! front of what it answers. Nothing in it can be opened, as its keys come from the client's first packet.
+//! front of what it answers. Nothing in it can be opened, as its keys come from the client's first packet. What a server says
+//! behind a Retry of its own waits as well for the client to take that up.
 
 use std::collections::VecDeque;
 
@@ -132,13 +133,20 @@ impl EarlyFlights {
         Some(&first.payload)
     }
 
+    /// Whether something waits for a client that calls itself so.
+    pub(super) fn waits(&self, pair: Pair, client_id: Cid) -> bool {
+        self.flights
+            .get(&pair)
+            .is_some_and(|flight| flight.client_id == client_id)
+    }
+
     /// What waited for a client that calls itself so.
     pub(super) fn take(&mut self, pair: Pair, client_id: Cid) -> Vec<Kept> {
-        let known = self
-            .flights
-            .get(&pair)
-            .is_some_and(|flight| flight.client_id == client_id);
-        if known { self.forget(pair) } else { Vec::new() }
+        if self.waits(pair, client_id) {
+            self.forget(pair)
+        } else {
+            Vec::new()
+        }
     }
 
     fn forget(&mut self, pair: Pair) -> Vec<Kept> {

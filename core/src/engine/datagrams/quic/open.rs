@@ -177,6 +177,11 @@ impl OpenConnection {
         }
     }
 
+    /// When its first packet was sent.
+    pub(super) const fn started(&self) -> Timestamp {
+        self.started
+    }
+
     /// No ServerHello was read yet.
     pub(super) fn is_opening(&self) -> bool {
         let open = self.open.as_deref();
@@ -250,7 +255,8 @@ impl OpenConnection {
                 // Both IDs are mirrored; nobody else can know them (RFC 9000 §6.2).
                 let mirrored = *destination == self.client_id && self.connection.began_with(*source);
                 if speaker == Speaker::Server && mirrored {
-                    self.connection.negotiate_version();
+                    let refused = self.connection.version();
+                    self.connection.negotiate_version(Some(refused));
                     self.refused = Some(at.time);
                 }
             }

@@ -181,6 +181,60 @@ fn what_a_lost_retry_leaves_is_not_told_as_none() {
 }
 
 #[test]
+fn an_answer_in_front_of_what_answers_its_retry_is_read_all_the_same() {
+    let retried = [0xbb; 6];
+    let retry = server(&FIRST, &CLIENT, &retried).retry(&FIRST, b"token");
+    let way = server(&retried, &CLIENT, &SERVER);
+    let mut answer = way.initial(0, &crypto(0, &answer(Some(0))), 1200);
+    answer.extend(way.closed(2, 60));
+    let second = Way {
+        token: b"token",
+        ..client(&retried, &CLIENT)
+    };
+    let second = second.initial(1, &crypto(0, &hello(2, Some(&TICKET), false)), 1200);
+    let first = first_flight(true);
+    let said = |datagrams: &[&[u8]]| {
+        let mut wire = Wire::new();
+        wire.send(5000, 443, &first)
+            .send(443, 5000, &retry)
+            .send(443, 5000, &answer);
+        wire.send(443, 5000, &way.closed(2, 200));
+        for datagram in datagrams {
+            wire.send(5000, 443, datagram);
+        }
+        let connection = one(rest(&mut wire).finish());
+        assert_eq!(wire.engine.datagrams.early().1, 0, "bytes that wait");
+        assert!(quic(&connection).retry && connection.server_side.captured);
+        (connection.outcome, connection.hello.yes().expect("a hello").random[0])
+    };
+    assert!(matches!(said(&[&second]), (Outcome::Resumed(Some(_)), 2)));
+    // What the Retry answers is sent again before.
+    assert!(matches!(said(&[&first, &second]), (Outcome::Resumed(Some(_)), 2)));
+    // Without it nothing that was read asks for what the server says.
+    assert!(matches!(said(&[]), (Outcome::Unclear(_), 1)));
+}
+
+#[test]
+fn an_answer_to_the_next_client_without_a_name_waits_for_it() {
+    let mut wire = Wire::new();
+    let begin = |keyed_by: &[u8; 8]| {
+        client(keyed_by, &[]).initial(0, &crypto(0, &hello(keyed_by[0], Some(&TICKET), false)), 1200)
+    };
+    let answer = |keyed_by: &[u8; 8]| server(keyed_by, &[], &SERVER).initial(0, &crypto(0, &answer(Some(0))), 1200);
+    wire.send(5000, 443, &begin(&FIRST)).send(443, 5000, &answer(&FIRST));
+    wire.send(443, 5000, &answer(&[3; 8])).send(5000, 443, &begin(&[3; 8]));
+    let found = wire.finish();
+    assert_eq!(found.len(), 2);
+    for connection in found {
+        assert!(
+            matches!(connection.outcome, Outcome::Resumed(Some(_))),
+            "{:?}",
+            connection.outcome
+        );
+    }
+}
+
+#[test]
 fn a_version_negotiation_in_front_of_what_it_answers_is_one() {
     let mut refusal = vec![0x80, 0, 0, 0, 0, 4];
     refusal.extend(CLIENT);
