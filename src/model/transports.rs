@@ -11,7 +11,7 @@ use reshake_core::session::{Connection, TransportKind};
 pub(crate) fn protocol_text(connection: &Connection) -> Option<String> {
     let quic = connection.transport.quic();
     let quic = quic.map(|facts| {
-        if facts.unsettled && connection.answer.blind().is_some() {
+        if (facts.unsettled || facts.version_open) && connection.answer.blind().is_some() {
             "QUIC".to_owned()
         } else {
             format!("QUIC {}", quic_version(facts.version))

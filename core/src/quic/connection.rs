@@ -3,6 +3,7 @@
 //! A client may have to begin more than once: after a Retry, after Version Negotiation, or because the server answers in
 //! another version. Each beginning has keys of its own, and all but the last are void.
 
+mod versions;
 mod whose;
 
 use super::cid::Cid;
@@ -14,6 +15,8 @@ use crate::decrypt::{
 };
 use crate::net::At;
 use crate::tls::{CipherSuite, Reader};
+
+use versions::OfferedVersions;
 
 /// Key sets of Initial packets: the first, and one after each of Retry, Version Negotiation and compatible negotiation.
 const MAX_SETS: usize = 4;
@@ -75,6 +78,8 @@ struct KeySet {
     server: Option<PacketKey>,
     /// Largest packet number of each side.
     largest: [Option<u64>; 2],
+    /// A bit for each packet number below 64 that was seen of it.
+    numbers: [u64; 2],
     /// Which beginning of the client it is of.
     beginning: u8,
 }
@@ -87,6 +92,7 @@ impl KeySet {
             client: PacketKey::initial(version, destination.bytes(), Speaker::Client)?,
             server: None,
             largest: [None; 2],
+            numbers: [0; 2],
             beginning,
         })
     }
@@ -122,6 +128,12 @@ impl KeySet {
         };
         let number = key.open(&packet, scratch)?;
         *largest = (*largest).max(Some(number));
+        if let Some(seen) = self.numbers.get_mut(index(speaker)) {
+            *seen |= u32::try_from(number)
+                .ok()
+                .and_then(|number| 1_u64.checked_shl(number))
+                .unwrap_or(0);
+        }
         Some(())
     }
 }
@@ -159,6 +171,10 @@ pub struct QuicConnection {
     /// changes it. Who has left that of the hello does not come back, whatever is acknowledged or sent again in it.
     headed: Option<u32>,
     version_negotiation: bool,
+    /// The version of the beginning that a Version Negotiation was seen to answer.
+    refused_version: Option<u32>,
+    /// What the client's hello says of versions; nothing before that was read.
+    versions: Option<OfferedVersions>,
     retried: bool,
     refusal_unseen: bool,
     token: bool,
@@ -171,8 +187,6 @@ pub struct QuicConnection {
     keys: Option<Box<QuicKeys>>,
     waiting: Vec<UndecryptedPacket>,
     waiting_bytes: usize,
-    /// The version of the beginning that a Version Negotiation was seen to answer.
-    refused_version: Option<u32>,
     /// Packets of each side that stayed closed, beside early data.
     closed: [u32; 2],
     events: Vec<Happened>,
@@ -219,6 +233,8 @@ impl QuicConnection {
             went_on: false,
             headed: None,
             version_negotiation: false,
+            refused_version: None,
+            versions: None,
             retried: false,
             refusal_unseen: false,
             token: false,
@@ -231,7 +247,6 @@ impl QuicConnection {
             closed: [0; 2],
             events: Vec::new(),
         }
-            refused_version: None,
     }
 
     /// Takes an Initial of either side. `false` where it is not authentic.
@@ -321,7 +336,8 @@ impl QuicConnection {
     }
 
     /// The hello was read: from here on keys are looked for by its random.
-    pub fn client_hello(&mut self, random: [u8; 32], secrets: &mut Secrets) {
+    pub fn client_hello(&mut self, message: &[u8], random: [u8; 32], secrets: &mut Secrets) {
+        self.versions = Some(OfferedVersions::of(message, self.said_in()));
         if self.keys.is_none() && secrets.is_idle() {
             return;
         }
@@ -538,6 +554,12 @@ impl QuicConnection {
         self.version_negotiation
     }
 
+    /// A Version Negotiation was seen to refuse this version: its client does not come back in it.
+    #[must_use]
+    pub fn has_refused(&self, version: u32) -> bool {
+        self.refused_version == Some(version)
+    }
+
     /// A Retry or a Version Negotiation is only known by the client's next beginning: its bytes are not among the server's.
     #[must_use]
     pub const fn is_refusal_unseen(&self) -> bool {
@@ -551,12 +573,6 @@ impl QuicConnection {
     }
 
     /// The first Initial that was seen is not the first that its client numbered.
-    /// A Version Negotiation was seen to refuse this version: its client does not come back in it.
-    #[must_use]
-    pub fn has_refused(&self, version: u32) -> bool {
-        self.refused_version == Some(version)
-    }
-
     #[must_use]
     pub const fn has_begun_before(&self) -> bool {
         self.begun_before
@@ -617,9 +633,16 @@ impl QuicConnection {
 /// The stateless reset token among the transport parameters of an EncryptedExtensions message (RFC 9000 §18.2).
 #[must_use]
 pub fn reset_token(message: &[u8]) -> Option<[u8; 16]> {
+    const STATELESS_RESET_TOKEN: u64 = 2;
+    let extensions = Reader::new(message.get(4..)?).vec16()?;
+    transport_parameter(extensions, STATELESS_RESET_TOKEN)?.try_into().ok()
+}
+
+/// The value of a transport parameter, among the extensions of a message.
+fn transport_parameter(extensions: &[u8], wanted: u64) -> Option<&[u8]> {
     /// quic_transport_parameters (RFC 9001 §8.2).
     const PARAMETERS: u16 = 57;
-    let mut extensions = Reader::new(Reader::new(message.get(4..)?).vec16()?);
+    let mut extensions = Reader::new(extensions);
     while let (Some(kind), Some(body)) = (extensions.u16(), extensions.vec16()) {
         if kind != PARAMETERS {
             continue;
@@ -628,8 +651,8 @@ pub fn reset_token(message: &[u8]) -> Option<[u8; 16]> {
         while let Some(id) = super::header::varint(&mut parameters) {
             let length = usize::try_from(super::header::varint(&mut parameters)?).ok()?;
             let value = parameters.take(length)?;
-            if id == 2 {
-                return value.try_into().ok();
+            if id == wanted {
+                return Some(value);
             }
         }
     }

@@ -88,14 +88,16 @@ impl QuicJson {
             }
         }
         let hidden = unanswered(connection, facts);
-        let version = hidden.is_none().then(|| quic_version(facts.version));
-        let negotiation = hidden.or_else(|| facts.version_changed_unseen.then_some("nothing-tells-apart"));
+        let undecided = hidden.or_else(|| version_hidden(connection, facts));
+        let version = undecided.is_none().then(|| quic_version(facts.version));
+        let unclear = facts.version_changed_unseen || facts.negotiation_unclear;
+        let negotiation = hidden.or_else(|| unclear.then_some("nothing-tells-apart"));
         let version_negotiation =
             (facts.version_negotiation || negotiation.is_none()).then_some(facts.version_negotiation);
         let retry = facts.retry || (hidden.is_none() && !facts.token_or_retry);
         let retry = retry.then_some(facts.retry);
         for (path, missing, cause) in [
-            ("quic.version", version.is_none(), hidden),
+            ("quic.version", version.is_none(), undecided),
             ("quic.version_negotiation", version_negotiation.is_none(), negotiation),
             ("quic.retry", retry.is_none(), hidden),
         ] {
@@ -119,6 +121,12 @@ impl QuicJson {
 /// Why it is not visible in which version the server took the client's beginning, and whether it did at once.
 fn unanswered(connection: &Connection, facts: &QuicFacts) -> Option<&'static str> {
     let cause = connection.answer.blind().filter(|_| facts.unsettled);
+    cause.map(Blindness::code)
+}
+
+/// Why it is not visible in which version the two go on: of the server nothing was read that decides it.
+fn version_hidden(connection: &Connection, facts: &QuicFacts) -> Option<&'static str> {
+    let cause = connection.answer.blind().filter(|_| facts.version_open);
     cause.map(Blindness::code)
 }
 

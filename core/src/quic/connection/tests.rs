@@ -311,7 +311,7 @@ fn so_many_packets_wait_for_their_keys_and_so_many_bytes() {
 fn what_waits_goes_on_waiting_while_its_secret_may_come() {
     let (mut connection, mut secrets) = waiting(3, 10);
     let mut scratch = Scratch::default();
-    connection.client_hello([1; 32], &mut secrets);
+    connection.client_hello(&[], [1; 32], &mut secrets);
     connection.server_hello(CipherSuite(0x1301), &mut secrets, &mut scratch);
     assert_eq!(
         (connection.waiting.len(), connection.waiting_bytes, connection.closed),
@@ -333,7 +333,7 @@ fn without_secrets_nothing_waits() {
     let (mut connection, mut secrets, mut scratch) = (opened(&first(0)), Secrets::default(), Scratch::default());
     let place = (Speaker::Client, Space::Application);
     connection.protected(place, (&[7; 50], 9), at(3), &mut secrets, &mut scratch);
-    connection.client_hello([1; 32], &mut secrets);
+    connection.client_hello(&[], [1; 32], &mut secrets);
     assert!(connection.keys().is_none());
     assert_eq!((connection.waiting.len(), connection.closed), (0, [1, 0]));
     // Nor once the client began anew or the server answered: then the hello was whole, and no keys were looked for.

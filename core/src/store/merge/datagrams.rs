@@ -69,6 +69,7 @@ impl Connection {
             facts.version_negotiation |= facts.version_changed_unseen;
             facts.retry |= facts.token_or_retry;
             (facts.version_changed_unseen, facts.token_or_retry) = (false, false);
+            facts.negotiation_unclear &= !facts.version_negotiation && before.negotiation_unclear;
             let since = std::mem::replace(&mut facts.paths, before.paths.clone());
             take_paths(&mut facts.paths, &since);
         }
@@ -130,7 +131,9 @@ impl QuicFacts {
     pub(super) fn take(&mut self, other: &Self, apart: bool) {
         let both = [&*self, other];
         let settled = || both.into_iter().filter(|it| !it.unsettled);
-        let version = settled().next().map_or(self.version, |it| it.version);
+        let decided = settled().min_by_key(|it| it.version_open);
+        let version = decided.map_or(self.version, |it| it.version);
+        let version_open = decided.map_or(other.version_open, |it| it.version_open);
         let version_negotiation = both.iter().any(|it| it.version_negotiation);
         let changed = settled().all(|it| it.version_changed_unseen) || self.version != other.version;
         let retry = both.iter().any(|it| it.retry);
@@ -139,6 +142,8 @@ impl QuicFacts {
         let token = both.iter().any(|it| it.token && !it.token_or_retry);
         self.version_changed_unseen = changed && settled().next().is_some() && !version_negotiation;
         self.unsettled &= other.unsettled;
+        self.version_open = version_open;
+        self.negotiation_unclear &= other.negotiation_unclear && !version_negotiation;
         (self.version, self.version_negotiation) = (version, version_negotiation);
         (self.retry, self.token, self.token_or_retry) = (retry, token, unclear && !retry);
         self.zero_rtt_packets = counted(self.zero_rtt_packets, other.zero_rtt_packets, apart);

@@ -419,7 +419,7 @@ impl OpenConnection {
                 {
                     self.open = Some(Box::new(self.opened(before.id)));
                 }
-                self.connection.client_hello(hello.random, &mut context.secrets);
+                self.connection.client_hello(bytes, hello.random, &mut context.secrets);
             }
             (Message::ServerHello(_), Speaker::Server) | (Message::Malformed(_), _) => {}
             _ => return,
@@ -549,6 +549,8 @@ impl OpenConnection {
             token_or_retry: self.connection.is_token_unclear() || self.has_another_beginning(),
             unsettled: !taken && self.handshake_version().is_none(),
             version_changed_unseen: !taken && version != said_in,
+            version_open: self.handshake_version().is_none() && self.connection.is_version_open(),
+            negotiation_unclear: !self.facts.version_negotiation && self.connection.may_have_been_refused(),
             stateless_reset: self.resets.found(),
             ..self.facts.clone()
         }

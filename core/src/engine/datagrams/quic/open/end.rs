@@ -143,12 +143,17 @@ impl OpenConnection {
         } else if stream.has_gap() || stream.is_inside_message() || seen.unread {
             Some(Blindness::Gap)
         } else {
-            // Who closes in an Initial says nothing more; the other side may have answered by then.
+            // Who closes in an Initial says nothing more; the other side may have answered by then, and so may this one in what
+            // is missing before it.
             let closed = self
                 .facts
                 .close_frame
                 .is_some_and(|frame| frame.space == PacketSpace::Initial && frame.by == side);
-            (!closed).then_some(still_open)
+            match (closed, self.connection.is_whole(speaker(side))) {
+                (true, true) => None,
+                (true, false) => Some(Blindness::Gap),
+                (false, _) => Some(still_open),
+            }
         }
     }
 

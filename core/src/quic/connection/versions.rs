@@ -1,0 +1,75 @@
+//! In which version the two go on, and whether another was refused before: what of that was seen, and what may have been missed.
+
+use super::{QuicConnection, index, transport_parameter};
+use crate::decrypt::Speaker;
+use crate::tls::Reader;
+
+/// What a hello says of the versions of its client (RFC 9368 §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OfferedVersions {
+    /// The server may go on in another one than that in which the hello is said.
+    others: bool,
+    /// The client would rather speak another one, and may have begun with that.
+    prefers_another: bool,
+}
+
+impl OfferedVersions {
+    pub(super) fn of(hello: &[u8], said_in: u32) -> Self {
+        const VERSION_INFORMATION: u64 = 0x11;
+        let value = extensions(hello).and_then(|extensions| transport_parameter(extensions, VERSION_INFORMATION));
+        let mut versions = Reader::new(value.unwrap_or_default());
+        let _chosen = versions.u32();
+        let available: Vec<u32> = std::iter::from_fn(|| versions.u32()).collect();
+        Self {
+            others: available
+                .iter()
+                .any(|version| *version != said_in && !is_reserved(*version)),
+            prefers_another: available.first().is_some_and(|first| *first != said_in),
+        }
+    }
+}
+
+/// Versions that nobody speaks, and that keep others from growing used to a list (RFC 9000 §15).
+const fn is_reserved(version: u32) -> bool {
+    version & 0x0f0f_0f0f == 0x0a0a_0a0a
+}
+
+/// The extensions of a ClientHello, its header included.
+fn extensions(hello: &[u8]) -> Option<&[u8]> {
+    /// Header, version and random.
+    const FIXED: usize = 4 + 2 + 32;
+    let mut rest = Reader::new(hello.get(FIXED..)?);
+    let (_session, _suites, _compression) = (rest.vec8()?, rest.vec16()?, rest.vec8()?);
+    rest.vec16()
+}
+
+impl QuicConnection {
+    /// Whether the server may still go on in another version than was seen: it did not say its hello as far as was seen, and the
+    /// client speaks another one. That it acknowledges, or asks for another hello, it may say in that of the client's.
+    #[must_use]
+    pub fn is_version_open(&self) -> bool {
+        let changed = self.headed.is_some_and(|version| version != self.said_in());
+        !self.answer_read && !changed && self.versions.is_none_or(|versions| versions.others)
+    }
+
+    /// Whether a Version Negotiation may have gone before all that was seen: the client's first packet was not, or it would rather
+    /// have begun in another version.
+    #[must_use]
+    pub fn may_have_been_refused(&self) -> bool {
+        let prefers = self.versions.is_some_and(|versions| versions.prefers_another);
+        !self.version_negotiation && (prefers || self.numbers(Speaker::Client) & 1 == 0)
+    }
+
+    /// Whether every Initial of a side up to the last that was seen was: their numbers begin with 0 and leave nothing out.
+    #[must_use]
+    pub fn is_whole(&self, speaker: Speaker) -> bool {
+        let numbers = self.numbers(speaker);
+        numbers != 0 && numbers & numbers.wrapping_add(1) == 0
+    }
+
+    /// A bit for each number below 64 of its Initials. They go on where the client begins anew, and where the version changes.
+    fn numbers(&self, speaker: Speaker) -> u64 {
+        let seen = |set: &super::KeySet| set.numbers.get(index(speaker)).copied().unwrap_or(0);
+        self.sets.iter().map(seen).fold(0, |all, numbers| all | numbers)
+    }
+}
