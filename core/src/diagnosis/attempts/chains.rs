@@ -26,6 +26,9 @@ pub(super) fn settle(table: &mut Attempts) {
         if may_outlive_a_silence(table, rows) {
             table.several_stores.push(client);
         }
+        if may_be_used_in_turn(table, rows, &roots) {
+            table.several_chains.push(client);
+        }
         for newcomer in newcomers(table, rows, &roots) {
             if let Some(row) = table.rows.get_mut(newcomer as usize) {
                 row.newcomer = true;
@@ -118,6 +121,14 @@ fn may_outlive_a_silence(table: &Attempts, rows: &[u32]) -> bool {
         }
         may_outlive
     })
+}
+
+/// Whether chains are used in turn as one store for a service does not, which keeps one session up to TLS 1.2. In TLS 1.3 a store
+/// keeps several tickets.
+fn may_be_used_in_turn(table: &Attempts, rows: &[u32], roots: &[Option<u32>]) -> bool {
+    let of_tls13 = |row: &Row| row.version == ProtocolVersion::TLS_1_3.0;
+    let root = |row: &u32| roots.get(*row as usize).copied().flatten();
+    !table.rows_at(rows).any(of_tls13) && interleaved(table, rows, root)
 }
 
 fn resumes(table: &Attempts, row: u32) -> bool {

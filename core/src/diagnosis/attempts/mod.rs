@@ -275,6 +275,8 @@ pub struct Attempts {
     client_rows: Vec<u32>,
     /// Clients that are at least two stores of sessions, or may be for all that was read, in the order of their numbers.
     several_stores: Vec<u32>,
+    /// Clients of which chains of sessions are used in turn, in order.
+    several_chains: Vec<u32>,
     keys: Vec<KeyName>,
     /// When each key was last seen at work, whatever the service.
     last_at_work: HashMap<u32, Timestamp>,
@@ -427,6 +429,12 @@ impl Attempts {
     #[must_use]
     pub fn may_be_several_stores(&self, row: &Row) -> bool {
         self.several_stores.binary_search(&row.client).is_ok()
+    }
+
+    /// Whether chains of sessions are used in turn by the client of a row: more than one store for a service would keep.
+    #[must_use]
+    pub fn uses_chains_in_turn(&self, row: &Row) -> bool {
+        self.several_chains.binary_search(&row.client).is_ok()
     }
 
     /// The name of a key by its number.

@@ -1,5 +1,6 @@
 //! Nothing was offered.
 
+use super::super::confidence::BAR;
 use super::super::context::{Gave, RuleContext, gave, order};
 use super::super::{Confidence, Evidence, RuleResult};
 use super::held::may_be_several_stores;
@@ -203,8 +204,9 @@ reason! {
     /// ## How we know
     /// The ClientHello was sent before any earlier handshake of this client with this service was over. It is
     /// `inferred`, but only `possible` where that client may have made earlier handshakes that are not visible, or
-    /// where its address may stand for several session stores, so that the two connections may come from different
-    /// clients.
+    /// where the connections may come from different clients: where its address may stand for several session stores, as
+    /// where sessions go on side by side, or where hellos without an offer come from there so often that more than 1 of 100
+    /// of those that come at once would do so by chance.
     pub(super) static NO_CREDENTIAL_YET_PARALLEL = {
         name: "no-credential-yet-parallel", since: "0.1.0", stage: NothingOffered,
         summary: "opened in parallel, before a first credential could arrive",
@@ -220,15 +222,17 @@ fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::CannotTell;
     };
     let mut under_way: Option<FrameRef> = None;
+    let mut by_chance = 1.0_f64;
     // Nothing visible can have given it that: it was here before, and may have used up what it had.
     let mut brought = false;
     let earlier = case.earlier().take(MAX_SEARCHED);
     for earlier in earlier.filter(|earlier| earlier.completed != Completed::No) {
         match over_at(earlier) {
             Some(over) if case.before_hello(over) => return RuleResult::DoesNotHold,
-            Some(_) => {
+            Some(over) => {
                 under_way = earlier.hello.yes().map(|hello| hello.at.frame).or(under_way);
                 brought |= earlier.offered().next().is_some();
+                by_chance = by_chance.min(chance_of_meeting(case, over.time.since(earlier.hello_time())));
             }
             None => return RuleResult::CannotTell,
         }
@@ -237,6 +241,7 @@ fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
         Some(frame) => RuleResult::holds(
             if brought
                 || may_be_several_stores(case)
+                || by_chance > BAR
                 || case.lacks_the_past()
                 || case.history.may_have_begun_before(case.id, case.connection)
             {
@@ -247,9 +252,51 @@ fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
             "earlier handshakes of this client were still under way",
             Evidence::new(hello.at.frame, "ClientHello sent before an earlier handshake was over"),
             vec![Evidence::new(frame, "ClientHello of the earlier handshake")],
+        )
+        .beside(
+            vec![FIRST_IN_CAPTURE.name],
+            Some("a capture on the client, or one client alone"),
         ),
         None => RuleResult::DoesNotHold,
     }
+}
+
+/// How likely one of the hellos that come at once has nothing to do with the others, as that of another client of the address has
+/// not: by how often hellos come from there that offer nothing either, and how long the handshake takes that was under way. Of
+/// many that come at once it is less likely this one. Where none comes at other times nothing speaks for several clients, unless
+/// their sessions go on side by side.
+fn chance_of_meeting(case: &RuleContext<'_>, takes: i64) -> f64 {
+    let attempts = case.analyses.attempts();
+    let Some(row) = attempts.of_connection(case.id) else {
+        return 1.0;
+    };
+    if attempts.uses_chains_in_turn(row) {
+        return 1.0;
+    }
+    let (rows, turn) = attempts.of_client(row);
+    let near = rows.get(turn.saturating_sub(MAX_SEARCHED)..rows.len().min(turn + MAX_SEARCHED));
+    let near = || attempts.rows_at(near.unwrap_or_default());
+    let first = near().next().map_or(row.time, |first| first.time);
+    let span = near().next_back().map_or(row.time, |last| last.time).since(first);
+    // What comes at once counts once.
+    let (mut groups, mut own, mut latest) = (0_u32, 0, None);
+    for silent in near().filter(|row| row.silent) {
+        let apart = latest.is_none_or(|latest| silent.time.since(latest) > takes);
+        groups += u32::from(apart);
+        latest = Some(silent.time);
+        own += i32::from(silent.time.since(row.time).abs() <= takes);
+    }
+    if groups < 2 || span <= 0 {
+        return 0.0;
+    }
+    let often = f64::from(groups - 1) / nanos(span);
+    -(-often * nanos(takes)).exp_m1() / f64::from((own - 1).max(1))
+}
+
+/// Far below 2^53.
+#[allow(clippy::cast_precision_loss)]
+const fn nanos(span: i64) -> f64 {
+    span as f64
 }
 
 /// When a handshake was over for its client. With bytes lost its end may have been earlier than it seems; by another clock than

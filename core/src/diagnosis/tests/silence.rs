@@ -169,6 +169,43 @@ fn hellos_in_parallel_behind_one_address_with_several_stores_may_be_of_different
 }
 
 #[test]
+fn hellos_in_parallel_may_be_of_clients_whose_sessions_go_on_side_by_side() {
+    let parallel = |used: &[u32]| {
+        let silent = (None, End::Clean);
+        let used = used.iter().map(|session| (Some(*session), End::Clean));
+        let visits: Vec<_> = [silent, silent].into_iter().chain(used).collect();
+        let (credential_store, mut connections) = made(&visits, false);
+        if let Some(first) = connections.first_mut() {
+            (first.client_side.finished, first.server_side.finished) = (Some(at(4)), Some(at(4)));
+        }
+        let world = World::with(credential_store, connections, usize::MAX);
+        told_of(&world, 1, "no-credential-yet-parallel")
+    };
+    assert_eq!(parallel(&[1, 1, 1]), Some(Confidence::Inferred));
+    assert_eq!(parallel(&[0, 1, 0]), Some(Confidence::Possible));
+}
+
+#[test]
+fn hellos_in_parallel_meet_by_chance_where_many_come() {
+    let parallel = |at_once: &[u32], others: &[u32]| {
+        let mut connections: Vec<_> = at_once.iter().chain(others).map(|second| full(*second)).collect();
+        if let Some(first) = connections.first_mut() {
+            (first.client_side.finished, first.server_side.finished) = (Some(at(20)), Some(at(20)));
+        }
+        let told = World::of(connections, usize::MAX).told(1);
+        let found = told.into_iter().find(|(name, _)| *name == "no-credential-yet-parallel");
+        found.map(|(_, confidence)| confidence)
+    };
+    let [sure, unsure] = [Some(Confidence::Inferred), Some(Confidence::Possible)];
+    assert_eq!(parallel(&[10, 11], &[]), sure);
+    // One in five minutes, and the handshake takes ten seconds.
+    assert_eq!(parallel(&[10, 11], &[310, 610, 910]), unsure);
+    assert_eq!(parallel(&[10, 11], &[10_000]), sure);
+    // Which of several it is, nobody knows.
+    assert_eq!(parallel(&[10, 11, 12, 13, 14], &[310, 610, 910]), sure);
+}
+
+#[test]
 fn a_client_that_was_never_seen_to_offer_drops_nothing() {
     let silent = |end| (None, end);
     for (end, name) in [
