@@ -59,8 +59,7 @@ pub struct QuicFacts {
     /// The server's hello was not seen, and it may say that in another version than whatever else was seen of it (RFC 9368 §2.3).
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub version_open: bool,
-    /// A Version Negotiation may have gone before what was seen: the client's first Initial was not, or it would rather speak
-    /// another version than the one that it begins with.
+    /// A Version Negotiation may have gone before what was seen: the client's first Initial was not.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub negotiation_unclear: bool,
     /// Packets with early data.

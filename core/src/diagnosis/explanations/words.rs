@@ -129,7 +129,7 @@ impl Claim {
     pub fn cause(&self, stateful: bool) -> String {
         let fixed = match self.kind {
             Kind::OtherServer => "the client offers one server's sessions to another",
-            Kind::OtherMachine if stateful => "the servers behind the address do not share their sessions",
+            Kind::OtherMachine if stateful => "the servers behind the address do not honour each other's sessions",
             Kind::OtherMachine => "the servers behind the address do not open each other's tickets",
             Kind::OtherKey => "servers with ticket keys of their own answer",
             Kind::OtherContext => "servers with different certificates answer",
@@ -207,7 +207,7 @@ impl Claim {
                 "have the session store answer in time, or use tickets, which need none"
             }
             Kind::OtherMachine | Kind::OtherStore if stateful => {
-                "share the session cache between the servers, or turn to tickets under one key (nginx: ssl_session_ticket_key)"
+                "share the session cache or the ticket keys between the servers, and the session context with them (nginx: ssl_session_ticket_key; OpenSSL: SSL_CTX_set_session_id_context)"
             }
             Kind::OtherMachine | Kind::OtherStore | Kind::OtherKey => {
                 "give all servers and processes the same ticket keys (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys)"
@@ -216,7 +216,7 @@ impl Claim {
             Kind::Takeover => "give the standby the same ticket keys, or the cache",
             Kind::KeyChanged => "use a key file that outlives reloads, with the old key kept in it",
             Kind::ContextRenewed | Kind::LostAtOnce => {
-                "keep the session cache and the ticket keys across reloads and restarts"
+                "keep the session cache, the ticket keys and the session context across reloads and restarts"
             }
             Kind::ClientReset | Kind::ClientFin => {
                 "have the client side send close_notify (HAProxy checks: no check-ssl), or use tickets"

@@ -106,19 +106,21 @@ fn wrong_backend(case: &RuleContext<'_>) -> RuleResult {
 reason! {
     /// ## What it means
     /// The session is in the cache of a backend other than the one that answered. With N backends that share nothing, a
-    /// client that may be sent to any of them resumes once in N times.
+    /// client that may be sent to any of them resumes once in N times. So it does where the cache is shared and the session
+    /// context is not (OpenSSL: the session ID context): each backend finds the sessions of the others, and refuses them.
     ///
     /// ## How we know
     /// Either network marks tell the machines apart, and sessions resume on their own machine and not on the other
     /// (`inferred` where the count reaches the bar); or such sessions were resumed again later, alternating with the
     /// refusals: the cache that refused them could not have learned them, and one that was merely out of reach for a
-    /// while would not alternate. Without either it is `possible`, and only where nothing better is.
+    /// while would not alternate. Without either it is `possible`, and only where nothing better is. Packets do not show
+    /// whether a backend lacks the session or its context.
     pub(super) static OTHER_BACKEND_CACHE = {
         name: "other-backend-cache", since: "0.1.0", stage: Inferred,
-        summary: "the session is in the cache of another backend",
+        summary: "the session is in the cache, or the context, of another backend",
         spec: [(5246, "7.4.1.3")],
         actor: Server,
-        advice: "share the session cache or use tickets with shared keys, or keep a client on its backend (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys, or balance source; Apache: SSLSessionCache with memcache, or SSLSessionTicketKeyFile; Envoy: session_ticket_keys)",
+        advice: "share the session cache or use tickets with shared keys, in either case with one session context, or keep a client on its backend (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys, or balance source; Apache: SSLSessionCache with memcache, or SSLSessionTicketKeyFile; Envoy: session_ticket_keys; OpenSSL: SSL_CTX_set_session_id_context)",
         rule: other_backend,
     }
 }

@@ -9,20 +9,20 @@ use super::reason;
 reason! {
     /// ## What it means
     /// Everything that the server had made before some moment became worthless at once: it was restarted or reloaded,
-    /// its cache was emptied, its key was replaced, or another machine took over. Every client that comes back
-    /// afterwards pays for one full handshake, whatever lifetime was promised.
+    /// its cache was emptied, its key or its session context was replaced, or another machine took over. Every client that
+    /// comes back afterwards pays for one full handshake, whatever lifetime was promised.
     ///
     /// ## How we know
     /// One moment lies between the issue and the refusal of all these sessions, and between issue and acceptance of
     /// none. It is `inferred` where the count reaches the bar (three on each side, a chance of at most 1 in 100 after
     /// all corrections) and rows refute that age, another machine or another key explains as many; otherwise
-    /// `possible`.
+    /// `possible`. Packets do not show whether the server lost the sessions or finds them in another context.
     pub(super) static SERVER_LOST_SESSIONS = {
         name: "server-lost-sessions", since: "0.2.0", stage: Inferred,
-        summary: "the server lost everything from before some moment",
+        summary: "everything from before some moment became worthless",
         spec: [(5246, "7.4.1.3"), (5077, "4")],
         actor: Server,
-        advice: "keep the cache and the ticket keys across restarts and reloads (nginx: ssl_session_ticket_key with a file, and restart rarely; HAProxy: tls-ticket-keys, because its cache dies with the process; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys)",
+        advice: "keep the cache, the ticket keys and the session context across restarts and reloads (nginx: ssl_session_ticket_key with a file, and restart rarely; HAProxy: tls-ticket-keys, because its cache dies with the process; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys; OpenSSL: SSL_CTX_set_session_id_context)",
         rule: lost,
     }
 }

@@ -238,25 +238,25 @@ fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
         }
     }
     match under_way {
-        Some(frame) => RuleResult::holds(
-            if brought
+        Some(frame) => {
+            let doubtful = brought
                 || may_be_several_stores(case)
                 || by_chance > BAR
                 || case.lacks_the_past()
-                || case.history.may_have_begun_before(case.id, case.connection)
-            {
-                Confidence::Possible
+                || case.history.may_have_begun_before(case.id, case.connection);
+            let (confidence, remaining) = if doubtful {
+                (Confidence::Possible, vec![FIRST_IN_CAPTURE.name])
             } else {
-                Confidence::Inferred
-            },
-            "earlier handshakes of this client were still under way",
-            Evidence::new(hello.at.frame, "ClientHello sent before an earlier handshake was over"),
-            vec![Evidence::new(frame, "ClientHello of the earlier handshake")],
-        )
-        .beside(
-            vec![FIRST_IN_CAPTURE.name],
-            Some("a capture on the client, or one client alone"),
-        ),
+                (Confidence::Inferred, Vec::new())
+            };
+            RuleResult::holds(
+                confidence,
+                "earlier handshakes of this client were still under way",
+                Evidence::new(hello.at.frame, "ClientHello sent before an earlier handshake was over"),
+                vec![Evidence::new(frame, "ClientHello of the earlier handshake")],
+            )
+            .beside(remaining, Some("a capture on the client, or one client alone"))
+        }
         None => RuleResult::DoesNotHold,
     }
 }

@@ -30,7 +30,7 @@ pub static PATTERNS: &[PatternKind] = &[
         name: "session-state-not-shared",
         since: "0.1.0",
         summary: "backends do not share session state",
-        advice: "share the session cache or the ticket keys between the backends, or keep a client on its backend (nginx: ssl_session_ticket_key with the same file on all; HAProxy: tls-ticket-keys; Apache: SSLSessionTicketKeyFile)",
+        advice: "share the session cache or the ticket keys between the backends, and the session context with them, or keep a client on its backend (nginx: ssl_session_ticket_key with the same file on all; HAProxy: tls-ticket-keys; Apache: SSLSessionTicketKeyFile; OpenSSL: SSL_CTX_set_session_id_context)",
         text: "## What it means
 
 Several servers answer behind one address, and each honours only what it issued itself. With N of them and clients
@@ -43,7 +43,8 @@ The backends are told apart by marks on their packets; sessions that come back t
 those that go to another one do not (the contrast shows the counts of sessions and their exact chance, after all
 corrections). Without marks: sessions were refused and later accepted, again and again, which a single store that was
 out of reach for a while would not show; or the refused tickets are under a key that another server is using. Where
-nothing proves it, it is `possible`, and other causes come first.
+nothing proves it, it is `possible`, and other causes come first. Of session IDs packets do not show whether the caches
+are apart, or one cache holds sessions of different contexts (OpenSSL: session ID context).
 ",
     },
     PatternKind {
@@ -86,7 +87,7 @@ address moved to another machine in the meantime, whose own key would look the s
         name: "sessions-lost-at-once",
         since: "0.2.0",
         summary: "everything from before some moment was lost",
-        advice: "keep session cache and ticket keys across restarts and reloads (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys)",
+        advice: "keep session cache, ticket keys and session context across restarts and reloads (nginx: ssl_session_ticket_key; HAProxy: tls-ticket-keys; Apache: SSLSessionTicketKeyFile; Envoy: session_ticket_keys)",
         text: "## What it means
 
 At some moment everything that the server had made became worthless: a restart, a reload, an emptied cache, a new key,

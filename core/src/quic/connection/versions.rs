@@ -9,8 +9,6 @@ use crate::tls::Reader;
 pub(super) struct OfferedVersions {
     /// The server may go on in another one than that in which the hello is said.
     others: bool,
-    /// The client would rather speak another one, and may have begun with that.
-    prefers_another: bool,
 }
 
 impl OfferedVersions {
@@ -19,12 +17,9 @@ impl OfferedVersions {
         let value = extensions(hello).and_then(|extensions| transport_parameter(extensions, VERSION_INFORMATION));
         let mut versions = Reader::new(value.unwrap_or_default());
         let _chosen = versions.u32();
-        let available: Vec<u32> = std::iter::from_fn(|| versions.u32()).collect();
+        let mut available = std::iter::from_fn(|| versions.u32());
         Self {
-            others: available
-                .iter()
-                .any(|version| *version != said_in && !is_reserved(*version)),
-            prefers_another: available.first().is_some_and(|first| *first != said_in),
+            others: available.any(|version| version != said_in && !is_reserved(version)),
         }
     }
 }
@@ -52,12 +47,11 @@ impl QuicConnection {
         !self.answer_read && !changed && self.versions.is_none_or(|versions| versions.others)
     }
 
-    /// Whether a Version Negotiation may have gone before all that was seen: the client's first packet was not, or it would rather
-    /// have begun in another version.
+    /// Whether a Version Negotiation may have gone before all that was seen: the client's first packet was not seen. Its numbers go on
+    /// where it begins anew.
     #[must_use]
     pub fn may_have_been_refused(&self) -> bool {
-        let prefers = self.versions.is_some_and(|versions| versions.prefers_another);
-        !self.version_negotiation && (prefers || self.numbers(Speaker::Client) & 1 == 0)
+        !self.version_negotiation && self.numbers(Speaker::Client) & 1 == 0
     }
 
     /// Whether every Initial of a side up to the last that was seen was: their numbers begin with 0 and leave nothing out.

@@ -107,7 +107,7 @@ fn who_opens_the_tickets_and_refuses_them_has_another_context() {
         assert!(claim.action(false).starts_with("give all servers"));
     }
     let machine = with(Kind::OtherMachine, FittedValue::Nothing);
-    assert!(machine.cause(true).ends_with("do not share their sessions"));
+    assert!(machine.cause(true).ends_with("do not honour each other's sessions"));
     assert!(machine.cause(false).ends_with("do not open each other's tickets"));
 }
 
@@ -126,7 +126,7 @@ fn machines_that_share_a_key_and_refuse_are_not_told_to_share_their_keys() {
         stateful: true,
         ..PLAIN
     };
-    assert!(claim.cause_of(kept).ends_with("do not share their sessions"));
+    assert!(claim.cause_of(kept).ends_with("do not honour each other's sessions"));
     assert!(claim.action_for(kept).starts_with("share the session cache"));
 }
 
