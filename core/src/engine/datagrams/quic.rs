@@ -157,6 +157,7 @@ impl QuicTable {
         let reached = match self.index.find(datagram, &first) {
             // Its mirrored IDs tell whom it answers, whatever else there was between these endpoints.
             _ if self.refuses_unread(datagram, &first) => None,
+            Some(reached) if self.refuses_another(reached, &first) => None,
             Some(reached) if self.waits_for_client(reached, datagram, &first) => {
                 let pair = Pair::new(datagram.source, datagram.destination);
                 return self.early.keep(pair, datagram, &first, at);
@@ -236,6 +237,15 @@ impl QuicTable {
         let stranger = self.strangers.get(&Pair::new(datagram.destination, datagram.source));
         let unread = stranger.and_then(|stranger| stranger.unread);
         unread.is_some_and(|unread| unread.ids == (*source, *destination))
+    }
+
+    /// Whether a Version Negotiation between the endpoints of a connection answers another one, which it may stand in front of.
+    fn refuses_another(&self, reached: Reached, first: &QuicPacket<'_>) -> bool {
+        let QuicPacket::VersionNegotiation { destination, source } = first else {
+            return false;
+        };
+        let entry = self.slots.get(reached.number as usize).and_then(Option::as_deref);
+        entry.is_some_and(|entry| !entry.is_mirrored(*destination, *source))
     }
 
     /// Whether a beginning in a version that is not read here comes late, behind the one with which its client went on.

@@ -182,6 +182,11 @@ impl OpenConnection {
         self.started
     }
 
+    /// Whether a Version Negotiation mirrors both of its IDs; nobody else can know them (RFC 9000 §6.2).
+    pub(super) fn is_mirrored(&self, destination: Cid, source: Cid) -> bool {
+        destination == self.client_id && self.connection.began_with(source)
+    }
+
     /// No ServerHello was read yet.
     pub(super) fn is_opening(&self) -> bool {
         let open = self.open.as_deref();
@@ -252,9 +257,7 @@ impl OpenConnection {
             QuicPacket::Long(long) => self.long(speaker, long, at, secrets, scratch),
             QuicPacket::Short(bytes) => self.short(speaker, bytes, at, secrets, scratch),
             QuicPacket::VersionNegotiation { destination, source } => {
-                // Both IDs are mirrored; nobody else can know them (RFC 9000 §6.2).
-                let mirrored = *destination == self.client_id && self.connection.began_with(*source);
-                if speaker == Speaker::Server && mirrored {
+                if speaker == Speaker::Server && self.is_mirrored(*destination, *source) {
                     let refused = self.connection.version();
                     self.connection.negotiate_version(Some(refused));
                     self.refused = Some(at.time);

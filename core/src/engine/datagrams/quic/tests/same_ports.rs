@@ -63,6 +63,24 @@ fn a_refusal_is_of_the_beginning_whose_ids_it_mirrors() {
 }
 
 #[test]
+fn a_refusal_in_front_of_what_it_answers_is_not_of_who_was_there_before() {
+    let refused = Way {
+        version: QUIC_V2,
+        ..client(&FIRST, &CLIENT)
+    };
+    let mut wire = Wire::new();
+    wire.send(5000, 443, &begins(client(&SECOND, &OTHER), 0))
+        .send(
+            443,
+            5000,
+            &server(&SECOND, &OTHER, &SERVER).initial(0, &crypto(0, &answer(None)), 1200),
+        )
+        .send(443, 5000, &refusal(&FIRST, &CLIENT, QUIC_V1))
+        .send(5000, 443, &begins(refused, 0));
+    assert_eq!(told(&mut wire), [(1, false), (4, true)]);
+}
+
+#[test]
 fn who_begins_behind_a_refusal_need_not_be_who_was_refused() {
     let begun = |number: u8, seconds: i64| {
         let mut wire = Wire::new();
