@@ -524,7 +524,7 @@ fn offers_break_where_the_same_stack_works_without_one() {
             row.broken = Some(BrokenBy::Other);
         });
         anyway.silent(20 + second, 1, |row| {
-            (row.broken, row.completed) = (Some(BrokenBy::Other), false)
+            (row.broken, row.completed) = (Some(BrokenBy::Other), false);
         });
     }
     assert!(!supported(&held(anyway)).contains(&Kind::OfferBreaks));
