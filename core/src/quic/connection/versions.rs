@@ -48,13 +48,14 @@ impl QuicConnection {
     }
 
     /// Whether a Version Negotiation may have gone before all that was seen: the client's first packet was not seen. Its numbers go on
-    /// where it begins anew.
+    /// where it begins anew, and begin with 0 (RFC 9000 §12.3), but with 1 in Chromium.
     #[must_use]
     pub fn may_have_been_refused(&self) -> bool {
-        !self.version_negotiation && self.numbers(Speaker::Client) & 1 == 0
+        !self.version_negotiation && self.numbers(Speaker::Client) & 0b11 == 0
     }
 
-    /// Whether every Initial of a side up to the last that was seen was: their numbers begin with 0 and leave nothing out.
+    /// Whether every Initial of a side up to the last that was seen was: their numbers begin with 0 and leave nothing out. Of a side
+    /// that begins with 1 it is not known.
     #[must_use]
     pub fn is_whole(&self, speaker: Speaker) -> bool {
         let numbers = self.numbers(speaker);
