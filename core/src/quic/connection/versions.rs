@@ -51,7 +51,7 @@ impl QuicConnection {
     /// where it begins anew, and begin with 0 (RFC 9000 §12.3), but with 1 in Chromium.
     #[must_use]
     pub fn may_have_been_refused(&self) -> bool {
-        !self.version_negotiation && self.numbers(Speaker::Client) & 0b11 == 0
+        !self.version_negotiation && self.numbers(Speaker::Client).trailing_zeros() > 1
     }
 
     /// Whether every Initial of a side up to the last that was seen was: their numbers begin with 0 and leave nothing out. Of a side
