@@ -259,8 +259,8 @@ fn sum(report: &Value) -> String {
 
 /// The packets of which this holds, by their place.
 fn only(all: &[RawPacket], keep: impl Fn(usize) -> bool) -> Vec<RawPacket> {
-    let connection_store = all.iter().enumerate().filter(|(place, _)| keep(*place));
-    connection_store.map(|(_, packet)| packet.clone()).collect()
+    let kept = all.iter().enumerate().filter(|(place, _)| keep(*place));
+    kept.map(|(_, packet)| packet.clone()).collect()
 }
 
 /// What is left of a capture, by what was done to it, and what is told of that.

@@ -183,15 +183,15 @@ pub(super) fn code(text: &str) -> String {
 fn without_feature(code: &str) -> String {
     let code = without(code, "#[cfg(feature =  )]");
     let mut parts = code.split("#[cfg_attr(");
-    let mut connection_store = parts.next().unwrap_or_default().to_owned();
+    let mut kept = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (attribute, after) = part.split_once(']').unwrap_or((part, ""));
         if !attribute.trim_start().starts_with("feature =") {
-            connection_store.push_str(attribute);
+            kept.push_str(attribute);
         }
-        connection_store.push_str(after);
+        kept.push_str(after);
     }
-    connection_store
+    kept
 }
 
 fn string_length(text: &str) -> usize {
@@ -222,11 +222,11 @@ fn character_length(text: &str) -> usize {
 
 /// Cuts every item with this attribute out: `#[cfg(test)] mod … { … }`.
 fn without(code: &str, attribute: &str) -> String {
-    let mut connection_store = String::new();
+    let mut kept = String::new();
     let mut rest = code;
     while let Some(at) = rest.find(attribute) {
         let (before, after) = rest.split_at(at);
-        connection_store.push_str(before);
+        kept.push_str(before);
         let item = after.find([';', '{']).unwrap_or(after.len());
         if after[item..].starts_with('{') {
             let mut depth = 0_usize;
@@ -243,8 +243,8 @@ fn without(code: &str, attribute: &str) -> String {
             rest = &after[item..];
         }
     }
-    connection_store.push_str(rest);
-    connection_store
+    kept.push_str(rest);
+    kept
 }
 
 /// The modules of the library that a text uses, each as its first name. `here` is the path of the module that the

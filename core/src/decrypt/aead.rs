@@ -67,11 +67,11 @@ impl<A: AeadInOut + Send + Sync> Open for A {
 impl Aead {
     /// With a key of [`AeadKind::key_length`] bytes.
     pub(super) fn new(kind: AeadKind, key: &[u8]) -> Self {
-        let mut connection_store = Zeroizing::new([0; KEY]);
-        connection_store.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+        let mut padded = Zeroizing::new([0; KEY]);
+        padded.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
         Self {
             kind,
-            key: connection_store,
+            key: padded,
             cipher: OnceLock::new(),
             stream: OnceLock::new(),
         }

@@ -226,13 +226,13 @@ impl ConnectionStore {
     }
 
     /// Nothing comes into the slot of a connection any more.
-    fn note_over(&mut self, id: ConnectionId, connection_store: bool) {
+    fn note_over(&mut self, id: ConnectionId, kept: bool) {
         let Some(index) = id.0.checked_sub(self.base).map(|index| index as usize) else {
             return;
         };
         if let Some(over) = self.over.get_mut(index) {
             *over = true;
-            if connection_store && index < self.passed {
+            if kept && index < self.passed {
                 self.stragglers.push_back(id);
             }
         }
@@ -318,8 +318,8 @@ impl ConnectionStore {
 
     /// Changes what names hosts in every kept connection.
     pub fn rename(&mut self, mut change: impl FnMut(&mut Connection)) {
-        let connection_store = self.slots.iter_mut().flatten();
-        connection_store.for_each(|connection| change(Arc::make_mut(connection)));
+        let kept = self.slots.iter_mut().flatten();
+        kept.for_each(|connection| change(Arc::make_mut(connection)));
     }
 
     /// Changes the services of what was folded away. Two that become one are counted together.

@@ -39,11 +39,11 @@ fn a_capture_and_its_report_are_the_same() {
             let names = ["reasons", "patterns", "findings"]
                 .into_iter()
                 .flat_map(|list| items(change, list));
-            let connection_store = names
+            let kept = names
                 .clone()
                 .all(|entry| same(entry) && text(entry, "change") == Some("kept"));
             let services = change["before"] == change["after"];
-            if !rates.into_iter().all(same) || !connection_store || !services {
+            if !rates.into_iter().all(same) || !kept || !services {
                 problems.push(format!("{}: {change}", fixture.name));
             }
         }

@@ -65,13 +65,13 @@ fn a_filter_takes_effect_as_it_is_typed() {
 
 #[test]
 fn giving_up_a_filter_brings_back_the_one_before() {
-    let connection_store = look().press("2foutcome:declined<Enter>f client:10.0.0.12<Esc>");
+    let before = look().press("2foutcome:declined<Enter>f client:10.0.0.12<Esc>");
     assert!(
-        connection_store.shows("18 of 32 connections   filter: outcome:declined"),
+        before.shows("18 of 32 connections   filter: outcome:declined"),
         "{}",
-        connection_store.text()
+        before.text()
     );
-    let emptied = connection_store.press("f<C-u><Enter>");
+    let emptied = before.press("f<C-u><Enter>");
     assert!(emptied.shows(" / 32 connections"));
 }
 

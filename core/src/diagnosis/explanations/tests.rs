@@ -46,9 +46,9 @@ fn supported(standing: &[Standing]) -> Vec<Kind> {
 
 type Change = fn(&mut Row, &mut OfferedCredential);
 
-/// Twelve clients with a session each: the first six are accepted at two seconds, changed by `connection_store`, the others refused
+/// Twelve clients with a session each: the first six are accepted at two seconds, changed by `kept`, the others refused
 /// at the same age, changed by `lost`.
-fn six_and_six(connection_store: Change, lost: Change) -> Sketch {
+fn six_and_six(kept: Change, lost: Change) -> Sketch {
     let mut sketch = Sketch::default();
     for client in 0..12 {
         let accepted = client % 2 == 0;
@@ -57,7 +57,7 @@ fn six_and_six(connection_store: Change, lost: Change) -> Sketch {
             client,
             (client, 2),
             accepted,
-            if accepted { connection_store } else { lost },
+            if accepted { kept } else { lost },
         );
     }
     sketch
@@ -664,11 +664,11 @@ fn by_chance(random: &mut Random) -> Sketch {
         let client = u32::try_from(random.next(clients)).expect("few");
         let accepted = random.next(10) >= refusals;
         let age = i64::try_from(random.next(400)).expect("few");
-        let [machine, connection_store, closed, retried, name, newer] = [0; 6].map(|_| random.next(5));
+        let [machine, holding, closed, retried, name, newer] = [0; 6].map(|_| random.next(5));
         sketch.offer(500 + 10 * number, client, (number, age), accepted, |row, entry| {
             row.machine = if machine < 2 { 1 } else { 2 };
             row.retried = retried == 0;
-            entry.previous = crate::diagnosis::attempts::tests::place(holder[usize::from(connection_store < 2)]);
+            entry.previous = crate::diagnosis::attempts::tests::place(holder[usize::from(holding < 2)]);
             entry.closed = match closed {
                 0 => ClosedBy::ClientReset,
                 1 => ClosedBy::ClientFin,

@@ -754,18 +754,18 @@ mod tests {
             for size in [1, 3, 64, 137, 1000] {
                 let mut decoder = RecordDecoder::new(Start::Record);
                 decoder.keep(keep);
-                let mut connection_store = Vec::new();
+                let mut kept = Vec::new();
                 for mut chunk in stream.chunks(size) {
                     if decoder.skip(chunk.len()) {
                         continue;
                     }
                     while let Some(event) = decoder.next(&mut chunk) {
                         if let RecordEvent::Protected(record) = event {
-                            connection_store.push(record.body.to_vec());
+                            kept.push(record.body.to_vec());
                         }
                     }
                 }
-                assert_eq!(connection_store, expected, "{keep:?} in chunks of {size}");
+                assert_eq!(kept, expected, "{keep:?} in chunks of {size}");
             }
         }
     }

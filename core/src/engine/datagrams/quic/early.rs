@@ -154,10 +154,7 @@ impl EarlyFlights {
             .flights
             .remove(&pair)
             .map_or_else(Vec::new, |flight| flight.datagrams);
-        let bytes: usize = datagrams
-            .iter()
-            .map(|connection_store| connection_store.payload.len())
-            .sum();
+        let bytes: usize = datagrams.iter().map(|kept| kept.payload.len()).sum();
         self.bytes = self.bytes.saturating_sub(bytes);
         datagrams
     }

@@ -37,8 +37,8 @@ impl QuicTable {
             // What did not open is of this connection.
             self.strangers.remove(&pair);
         }
-        for connection_store in early {
-            let (datagram, at) = connection_store.datagram(pair);
+        for kept in early {
+            let (datagram, at) = kept.datagram(pair);
             let back = Reached {
                 speaker: Speaker::Server,
                 by_id: !client_id.is_empty(),
