@@ -201,6 +201,13 @@ impl Association {
         self.half(from).alerted
     }
 
+    /// Whether its handshake ended with an alert.
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        let alerted = |from| self.is_alerted_in_clear(from);
+        !self.is_established() && Direction::BOTH.into_iter().any(alerted)
+    }
+
     /// Whether this side has sent an alert in clear: the handshake is over.
     #[must_use]
     pub const fn is_alerted_in_clear(&self, from: Direction) -> bool {

@@ -548,24 +548,6 @@ impl QuicConnection {
         self.retried || (!self.answered && !self.retries.is_empty())
     }
 
-    /// The first version was not accepted.
-    #[must_use]
-    pub const fn has_negotiated_version(&self) -> bool {
-        self.version_negotiation
-    }
-
-    /// A Version Negotiation was seen to refuse this version: its client does not come back in it.
-    #[must_use]
-    pub fn has_refused(&self, version: u32) -> bool {
-        self.refused_version == Some(version)
-    }
-
-    /// A Retry or a Version Negotiation is only known by the client's next beginning: its bytes are not among the server's.
-    #[must_use]
-    pub const fn is_refusal_unseen(&self) -> bool {
-        self.refusal_unseen
-    }
-
     /// The first Initial bore a token.
     #[must_use]
     pub const fn has_token(&self) -> bool {

@@ -287,7 +287,7 @@ impl DtlsTable {
             return false;
         };
         let first = records(datagram.payload, datagram.cut, None).next();
-        let over = |track: &TrackedAssociation| track.association.is_established() || track.is_failed();
+        let over = |track: &TrackedAssociation| track.association.is_established() || track.association.is_failed();
         let used = |track: &TrackedAssociation| match first.as_ref().map(|record| record.number) {
             Some(Number::Clear { epoch: 0, sequence }) => {
                 track.association.has_in_clear(Direction::ToServer, sequence) && track.server == datagram.destination
@@ -377,7 +377,7 @@ impl DtlsTable {
         let Some(tracks) = self.pairs.get_mut(&pair) else {
             return false;
         };
-        let over = tracks.all.iter().position(TrackedAssociation::is_failed);
+        let over = tracks.all.iter().position(|track| track.association.is_failed());
         let Some(place) = over.or_else(|| tracks.all.iter().position(|track| track.is_abandoned(at.time))) else {
             return false;
         };

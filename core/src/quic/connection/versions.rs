@@ -39,6 +39,24 @@ fn extensions(hello: &[u8]) -> Option<&[u8]> {
 }
 
 impl QuicConnection {
+    /// The first version was not accepted.
+    #[must_use]
+    pub const fn has_negotiated_version(&self) -> bool {
+        self.version_negotiation
+    }
+
+    /// A Version Negotiation was seen to refuse this version: its client does not come back in it.
+    #[must_use]
+    pub fn has_refused(&self, version: u32) -> bool {
+        self.refused_version == Some(version)
+    }
+
+    /// A Retry or a Version Negotiation is only known by the client's next beginning: its bytes are not among the server's.
+    #[must_use]
+    pub const fn is_refusal_unseen(&self) -> bool {
+        self.refusal_unseen
+    }
+
     /// Whether the server may still go on in another version than was seen: it did not say its hello as far as was seen, and the
     /// client speaks another one. That it acknowledges, or asks for another hello, it may say in that of the client's.
     #[must_use]

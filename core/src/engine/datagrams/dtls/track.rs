@@ -159,12 +159,6 @@ impl TrackedAssociation {
             .any(|from| self.association.is_alerted(from))
     }
 
-    /// Whether its handshake ended with an alert.
-    pub(super) fn is_failed(&self) -> bool {
-        let alerted = |from| self.association.is_alerted_in_clear(from);
-        !self.association.is_established() && Direction::BOTH.into_iter().any(alerted)
-    }
-
     /// Whether nobody has answered it for longer than packets are captured out of order.
     pub(super) fn is_abandoned(&self, now: Timestamp) -> bool {
         !self.association.is_answered() && now.since(self.last) > OUT_OF_ORDER
