@@ -222,7 +222,7 @@ fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
         return RuleResult::CannotTell;
     };
     let mut under_way: Option<FrameRef> = None;
-    let mut by_chance = 1.0_f64;
+    let mut took: Vec<i64> = Vec::new();
     // Nothing visible can have given it that: it was here before, and may have used up what it had.
     let mut brought = false;
     let earlier = case.earlier().take(MAX_SEARCHED);
@@ -232,7 +232,7 @@ fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
             Some(over) => {
                 under_way = earlier.hello.yes().map(|hello| hello.at.frame).or(under_way);
                 brought |= earlier.offered().next().is_some();
-                by_chance = by_chance.min(chance_of_meeting(case, over.time.since(earlier.hello_time())));
+                took.push(over.time.since(earlier.hello_time()));
             }
             None => return RuleResult::CannotTell,
         }
@@ -241,9 +241,9 @@ fn no_credential_yet(case: &RuleContext<'_>) -> RuleResult {
         Some(frame) => {
             let doubtful = brought
                 || may_be_several_stores(case)
-                || by_chance > BAR
                 || case.lacks_the_past()
-                || case.history.may_have_begun_before(case.id, case.connection);
+                || case.history.may_have_begun_before(case.id, case.connection)
+                || took.iter().all(|takes| chance_of_meeting(case, *takes) > BAR);
             let (confidence, remaining) = if doubtful {
                 (Confidence::Possible, vec![FIRST_IN_CAPTURE.name])
             } else {
