@@ -291,7 +291,6 @@ impl Builder<'_> {
             other_name: offer.other_name
                 || known.concluded && own.is_some_and(|own| own.service != row.service && !foreign),
             other_version: offer.other_version,
-            other_era: offer.other_era,
             other_hash: offer.other_hash,
             other_certificate: own.is_some_and(|own| {
                 own.certificate != 0

@@ -44,7 +44,7 @@ fn of_its_kind(entry: &OfferedCredential) -> bool {
     }
 }
 
-/// Whether a handshake broke visibly: a fatal alert, or an end by the server. A client that leaves without a word went
+/// By what a handshake broke visibly, if it did: a fatal alert, or an end by the server. A client that leaves without a word went
 /// away.
 pub(super) fn broke(connection: &Connection) -> Option<BrokenBy> {
     let sides = || Side::BOTH.iter().map(|side| connection.side(*side));
@@ -88,17 +88,10 @@ pub(super) fn other_name(connection: &Connection, credential: &Credential, mecha
 
 /// Whether the server negotiated another version than that of the session.
 pub(super) fn other_version(connection: &Connection, credential: &Credential, mechanism: Mechanism) -> bool {
-    let version = connection.version();
-    other_era(connection, mechanism)
-        || version
-            .zip(credential.version)
-            .is_some_and(|(version, own)| own != version)
-}
-
-/// Whether either the session or the handshake, but not both, is of TLS 1.3: no server has anything to look up then.
-pub(super) fn other_era(connection: &Connection, mechanism: Mechanism) -> bool {
-    let psk = mechanism == Mechanism::Psk;
-    connection.version().is_some_and(|version| psk != version.is_tls13())
+    connection.version().is_some_and(|version| {
+        let wrong_kind = (mechanism == Mechanism::Psk) != version.is_tls13();
+        wrong_kind || credential.version.is_some_and(|own| own != version)
+    })
 }
 
 /// Whether the server chose a suite of TLS 1.3 that is not the session's. With one of the same hash it may accept a PSK (RFC 8446

@@ -15,10 +15,8 @@ mod necessity;
 mod shown;
 mod slow;
 
-use hashbrown::HashMap;
-
 use crate::net::Timestamp;
-use crate::session::{ConnectionId, CredentialId, Mechanism, Service};
+use crate::session::{ConnectionId, CredentialId, Mechanism, ProtocolVersion, Service};
 use crate::store::ConnectionStore;
 
 use super::numbered::Numbered;
@@ -205,8 +203,6 @@ pub struct OfferedCredential {
     pub other_name: bool,
     /// The server negotiated another version than that of the session.
     pub other_version: bool,
-    /// One of the two is TLS 1.3, and the other is not.
-    pub other_era: bool,
     /// The server chose a suite with another hash than that of the PSK.
     pub other_hash: bool,
     /// The certificate shown is not that of its issue, under the same name.
@@ -245,13 +241,6 @@ impl OfferedCredential {
     pub const fn counts(&self) -> bool {
         !matches!(self.decision, Decision::NotJudged) && self.necessity.is_none()
     }
-
-    /// Whether it is a session of TLS 1.2 or older, and the server negotiated TLS 1.3, which has no place for one: that the
-    /// version is another one may be all that there is to say.
-    #[must_use]
-    pub const fn is_of_other_era(&self) -> bool {
-        matches!(self.decision, Decision::Refused) && self.other_era
-    }
 }
 
 /// One service's part of the table.
@@ -279,7 +268,7 @@ pub struct Attempts {
     several_chains: Vec<u32>,
     keys: Vec<KeyName>,
     /// When each key was last seen at work, whatever the service.
-    last_at_work: HashMap<u32, Timestamp>,
+    last_at_work: Vec<Option<Timestamp>>,
     /// The row of each connection.
     by_connection: Numbered<u32>,
     /// A client showed a certificate.
@@ -304,10 +293,15 @@ impl Attempts {
         let issued = issued.map(|row| (row.issues, row.time));
         let opened = self.entries.iter().filter(|entry| entry.decision == Decision::Accepted);
         let opened = opened.filter_map(|entry| Some((entry.key, self.rows.get(entry.row as usize)?.time)));
-        let mut last = HashMap::new();
+        let mut last: Vec<Option<Timestamp>> = Vec::new();
         for (key, time) in issued.chain(opened).filter(|(key, _)| *key != 0) {
-            let latest = last.entry(key).or_insert(time);
-            *latest = time.max(*latest);
+            let place = key as usize;
+            if last.len() <= place {
+                last.resize(place + 1, None);
+            }
+            if let Some(latest) = last.get_mut(place) {
+                *latest = (*latest).max(Some(time));
+            }
         }
         self.last_at_work = last;
     }
@@ -315,7 +309,7 @@ impl Attempts {
     /// When a key was last seen at work, at any service, as far as that was read: servers have one for all their names.
     #[must_use]
     pub fn last_at_work(&self, key: u32) -> Option<Timestamp> {
-        self.last_at_work.get(&key).copied()
+        self.last_at_work.get(key as usize).copied().flatten()
     }
 
     /// Enters the machine that answers in each row.
@@ -335,6 +329,17 @@ impl Attempts {
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// Whether an offer of TLS 1.2 or older was refused by a server that negotiated TLS 1.3, which has no place for one: that the
+    /// version is another one may be all that there is to say.
+    #[must_use]
+    pub fn is_of_other_era(&self, entry: &OfferedCredential) -> bool {
+        let older = entry.decision == Decision::Refused && entry.mechanism != Mechanism::Psk && entry.other_version;
+        older
+            && self
+                .row_of(entry)
+                .is_some_and(|row| ProtocolVersion(row.version).is_tls13())
     }
 
     /// The row of an entry.

@@ -1,7 +1,7 @@
 //! What handshakes show by themselves, whatever came before them. It is gathered from some connections at a time, by whichever
 //! thread has the time; the table is filled from it without a look at any connection.
 
-use super::decided::{broke, decision, other_era, other_hash, other_name, other_suite, other_version};
+use super::decided::{broke, decision, other_hash, other_name, other_suite, other_version};
 use super::ending::{ClosedBy, closed_by};
 use super::necessity::Necessity;
 use super::{Decision, GivenBefore, Row, is_stateful};
@@ -74,8 +74,6 @@ pub(super) struct ShownOffer {
     pub(super) stateful: bool,
     pub(super) other_name: bool,
     pub(super) other_version: bool,
-    /// One of the two is TLS 1.3, and the other is not.
-    pub(super) other_era: bool,
     pub(super) other_hash: bool,
     /// Its issue was seen.
     pub(super) issued: bool,
@@ -227,7 +225,6 @@ fn offers_of<'a>(
             stateful: is_stateful(credential),
             other_name: other_name(connection, credential, mechanism),
             other_version: other_version(connection, credential, mechanism),
-            other_era: other_era(connection, mechanism),
             other_hash: mechanism == Mechanism::Psk && other_hash(connection, offer),
             issued: credential.issued.is_some(),
         })

@@ -123,7 +123,6 @@ impl Sketch {
             own_key: false,
             other_name: false,
             other_version: false,
-            other_era: false,
             other_hash: false,
             other_certificate: false,
             outdated: false,

@@ -6,6 +6,10 @@ use crate::session::Mechanism;
 
 /// The negotiated version.
 pub(super) fn version(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
+    let mut entries = ground.table.entries(&ground.part.entries);
+    if !entries.any(|(_, entry)| entry.other_version && entry.failed()) {
+        return;
+    }
     let version = claim(&ground.with_other_eras(), Kind::OtherVersion, |entry| {
         Some(Look::read(entry.other_version))
     });

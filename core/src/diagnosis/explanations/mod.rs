@@ -53,7 +53,7 @@ impl<'a> ServiceContext<'a> {
     pub fn of(table: &'a Attempts, part: &'a ServicePart, takeovers: &'a [Takeover]) -> Self {
         let judged: Vec<u32> = table
             .entries(&part.entries)
-            .filter(|(_, entry)| entry.counts() && !entry.is_of_other_era())
+            .filter(|(_, entry)| entry.counts() && !table.is_of_other_era(entry))
             .map(|(number, _)| number)
             .collect();
         let mut addresses = HashSet::new();
