@@ -40,11 +40,12 @@ fn holds(span: Span, moment: Span) -> bool {
 /// A moment of the whole service; where rows refute that, of its cache alone, for tickets outlive a restart under a key that is
 /// kept; or of one machine after the other, as marks tell them apart.
 fn lost_at_once(ground: &ServiceContext<'_>) -> Option<Claim> {
-    // Whoever opens or issues tickets under the same key afterwards has not lost what this one holds.
+    // Whoever opens or issues tickets under the same key afterwards has not lost what this one holds. But a server that issues under
+    // it even as it refuses lacks something else, and may do so from some moment on: with another certificate, another context.
     let lives_on = |entry: &OfferedCredential| {
         let last = ground.table.last_at_work(entry.key);
-        last.zip(ground.time(entry))
-            .is_some_and(|(last, time)| last.since(time) > keys::RELOAD)
+        let at_work = last.zip(ground.time(entry));
+        !entry.own_key && at_work.is_some_and(|(last, time)| last.since(time) > keys::RELOAD)
     };
     let whole = lost(ground, Scope::Service, |entry| {
         let may_be_lost = !entry.failed() || !lives_on(entry);
@@ -122,16 +123,22 @@ type Measure<'a> = &'a dyn Fn(&OfferedCredential) -> Option<i64>;
 /// parts them are sessions that were lost before they had come as far as others that were honoured.
 ///
 /// A single moment has ages themselves for rivals, but for one that no ticket shows: a renewed one goes on with the age of its
-/// session. Which place a session has in a cache is never known exactly, for used ones may go to its end, or be gone.
+/// session; and, where all are sessions that a server keeps, a full cache: which place one has there is never known exactly, for
+/// used ones may go to its end, or be gone.
 fn follows(ground: &ServiceContext<'_>, claim: &Claim) -> Option<Kind> {
     let several = claim.moments.len() > 1;
+    // No cache pushes out a ticket that holds its session itself.
+    let mut named = claim.named.iter().filter_map(|number| ground.table.entry(*number));
+    let kept = named.all(|entry| entry.stateful);
     let began = began(ground);
     let renewed = ground.entries().any(|(_, entry)| is_renewed(&began, entry));
     let known = |since: i64| (since != UNKNOWN).then_some(since);
     let measures: [(bool, Kind, Measure<'_>); 4] = [
         (several, Kind::TooOld, &|entry| known(entry.age)),
         (several, Kind::TooIdle, &|entry| known(entry.idle)),
-        (true, Kind::Evicted, &|entry| entry.stateful.then(|| entry.newer.into())),
+        (several || kept, Kind::Evicted, &|entry| {
+            entry.stateful.then(|| entry.newer.into())
+        }),
         (renewed, Kind::TooOld, &|entry| {
             Some(ground.time(entry)?.since(beginning(ground, &began, entry)?))
         }),

@@ -444,11 +444,12 @@ fn a_cache_whose_newer_sessions_are_refused_too_lost_nothing_at_once() {
 #[test]
 fn tickets_under_a_key_that_is_at_work_afterwards_were_not_lost() {
     // Three tickets from before second 20 are refused after it; then one under their key is accepted, or under another one.
-    let lost = |key: u32, second: u32| {
+    let lost = |key: u32, second: u32, own_key: bool| {
         let mut sketch = Sketch::default();
         for client in 0..3_u32 {
             sketch.offer(30 + client, client, (client, 15), false, |_, entry| {
                 (entry.key, entry.stateful, entry.mechanism) = (1, false, Mechanism::Ticket);
+                entry.own_key = own_key;
             });
         }
         sketch.offer(second, 9, (9, 1), true, |_, entry| {
@@ -457,10 +458,12 @@ fn tickets_under_a_key_that_is_at_work_afterwards_were_not_lost() {
         let (table, part) = sketch.done();
         lost_at_once(&ServiceContext::of(&table, &part, &[])).map(|claim| claim.named.len())
     };
-    assert_eq!(lost(2, 60), Some(3));
-    assert_eq!(lost(1, 60), None);
+    assert_eq!(lost(2, 60, false), Some(3));
+    assert_eq!(lost(1, 60, false), None);
     // The old process of a reload goes on for a moment.
-    assert_eq!(lost(1, 33), Some(2));
+    assert_eq!(lost(1, 33, false), Some(2));
+    // The one that refuses them has the key itself: its context may be another one since.
+    assert_eq!(lost(1, 60, true), Some(3));
 }
 
 #[test]
