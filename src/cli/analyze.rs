@@ -173,7 +173,7 @@ fn options(arguments: &Analyze) -> Result<RunOptions, Status> {
         keylogs: keylogs(&arguments.keys)?,
         joinable: arguments.format == ReportFormat::Facts,
         threads: arguments.threads,
-        ..RunOptions::within(arguments.max_memory)
+        ..RunOptions::within(arguments.memory.max_memory)
     })
 }
 

@@ -17,7 +17,7 @@ use crate::model::{Report, connection_id};
 use crate::redact::PacketRedactor;
 use crate::render::annotations::{Annotations, connections_called};
 use crate::run::{Run, RunOptions};
-use crate::wording::counted;
+use crate::wording::{counted, only_counted};
 use reshake_core::net::Packet;
 use reshake_core::session::{Connection, ConnectionId, TransportKind};
 
@@ -50,7 +50,8 @@ pub(super) fn annotate(arguments: &Annotate) -> Done {
     }
     let told = |copied: &Copied| {
         let frames = counted(frames, "frame", "frames");
-        format!("{} on {frames}", counted(copied.comments, "comment", "comments"))
+        let comments = counted(copied.comments, "comment", "comments");
+        format!("{comments} on {frames}{}", left_out(&report, "have none"))
     };
     Ok(write(
         &arguments.copying,
@@ -85,10 +86,14 @@ pub(super) fn extract(arguments: &Extract) -> Done {
     }
     let told = |copied: &Copied| {
         let packets = counted(copied.kept, "packet", "packets");
-        format!(
-            "{packets} of {}",
-            counted(chosen.len() as u64, "connection", "connections")
-        )
+        let connections = counted(chosen.len() as u64, "connection", "connections");
+        // One connection that was found is whole.
+        let missing = if arguments.session {
+            left_out(&report, "are missing if they belong here")
+        } else {
+            String::new()
+        };
+        format!("{packets} of {connections}{missing}")
     };
     Ok(write(
         &arguments.copying,
@@ -129,7 +134,7 @@ fn begin(arguments: &Copying) -> Result<CopyJob, Status> {
     })?;
     let options = RunOptions {
         keylogs: keylogs.clone(),
-        ..RunOptions::default()
+        ..RunOptions::within(arguments.memory.max_memory)
     };
     let run = read(std::slice::from_ref(&arguments.file), &options, arguments.quiet);
     if run.captures.is_empty() || !run.errors.is_empty() {
@@ -186,8 +191,12 @@ fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<Connectio
         [one] => Some(BTreeSet::from([*one])),
         [] if arguments.session => find(name, report).map(|found| lives(vec![found])),
         [] => {
+            let (which, counted) = match report.only_counted() {
+                0 => ("of this capture", String::new()),
+                count => ("that was kept", format!("{}; ", only_counted(count))),
+            };
             complain(&format!(
-                "no connection of this capture has an id that begins with '{name}'; 'reshake analyze --all' shows the ids, and \
+                "no connection {which} has an id that begins with '{name}'; {counted}'reshake analyze --all' shows the ids, and \
                  --session takes what 'reshake session' takes"
             ));
             None
@@ -269,6 +278,14 @@ fn write(
         complain(&format!("{}: {}", name_of(&arguments.output), told(&copied)));
     }
     Status::Analysed
+}
+
+/// What the copy lacks because no more was kept of some connections than counts.
+fn left_out(report: &Report<'_>, consequence: &str) -> String {
+    match report.only_counted() {
+        0 => String::new(),
+        count => format!("; {}, and {consequence}", only_counted(count)),
+    }
 }
 
 /// What a redacted copy holds nothing of.

@@ -17,7 +17,7 @@ use crate::run::RunOptions;
 pub(super) fn run(arguments: &DiffArgs) -> Done {
     let options = RunOptions {
         keylogs: keylogs(&arguments.keys)?,
-        ..RunOptions::default()
+        ..RunOptions::within(arguments.memory.max_memory)
     };
     let mut redaction = Redaction::of(&arguments.redact)?;
     let paths = [&arguments.before, &arguments.after];

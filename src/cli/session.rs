@@ -16,7 +16,7 @@ const MAX_CANDIDATES: usize = 20;
 pub(super) fn run(arguments: &Session) -> Done {
     let options = RunOptions {
         keylogs: keylogs(&arguments.keys)?,
-        ..RunOptions::default()
+        ..RunOptions::within(arguments.memory.max_memory)
     };
     let mut redaction = Redaction::of(&arguments.redact)?;
     let mut run = read(&arguments.files, &options, arguments.quiet);
@@ -57,7 +57,7 @@ pub(super) fn find(id: &str, report: &Report<'_>) -> Option<NameMeaning> {
     let wanted = Requested::parse(id, report).map_err(|error| complain(&error)).ok()?;
     let found = wanted.find(report);
     match found.as_slice() {
-        [] => complain(&format!("nothing in this capture is called '{id}'")),
+        [] => complain(&session::unknown(report, id)),
         [one] => return Some(*one),
         several => {
             complain(&format!("'{id}' may mean {} sessions:", several.len()));

@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &View, coloured: bool) -> Done {
     }
     let options = RunOptions {
         keylogs: keylogs(&arguments.keys)?,
-        ..RunOptions::within(arguments.max_memory)
+        ..RunOptions::within(arguments.memory.max_memory)
     };
     let mut redaction = Redaction::of(&arguments.redact)?;
     let mut meter = Meter::new(true);

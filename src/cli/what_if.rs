@@ -13,7 +13,7 @@ pub(super) fn run(arguments: &WhatIfArgs) -> Done {
     let selection = selection(arguments.select.as_deref())?;
     let options = RunOptions {
         keylogs: keylogs(&arguments.keys)?,
-        ..RunOptions::default()
+        ..RunOptions::within(arguments.memory.max_memory)
     };
     let mut redaction = Redaction::of(&arguments.redact)?;
     let mut run = read(&arguments.files, &options, arguments.quiet);

@@ -68,6 +68,8 @@ struct SideJson<'a> {
     selection: Option<&'a str>,
     /// Connections.
     connections: u64,
+    /// Of these, connections that were only counted, at the memory limit.
+    connections_omitted: u64,
 }
 
 /// A service; null on the side where it is not.
@@ -98,12 +100,12 @@ struct ChangeJson<'a> {
     resumption_rate: ShiftJson,
     /// Resumed of the handshakes of returning clients.
     returning_share: ShiftJson,
-    /// Primary reasons.
-    reasons: Vec<ReasonJson<'a>>,
-    /// What the handshakes of the service show together.
-    patterns: Vec<StatedJson<'a>>,
-    /// Security findings.
-    findings: Vec<StatedJson<'a>>,
+    /// Primary reasons; null where some connections were only counted, at the memory limit.
+    reasons: Option<Vec<ReasonJson<'a>>>,
+    /// What the handshakes of the service show together; null as for reasons.
+    patterns: Option<Vec<StatedJson<'a>>>,
+    /// Security findings; null as for reasons.
+    findings: Option<Vec<StatedJson<'a>>>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -182,6 +184,7 @@ impl<'a> SideJson<'a> {
             kind: side.kind,
             selection: side.selection.as_deref(),
             connections: side.all.connections,
+            connections_omitted: side.all.only_counted,
         }
     }
 }
@@ -212,13 +215,14 @@ impl<'a> ServiceRef<'a> {
 impl<'a> ChangeJson<'a> {
     fn of(change: &'a Change<'_>) -> Self {
         let [before, after] = change.connections;
+        let told = change.told.as_ref();
         Self {
             connections: CountsJson { before, after },
             resumption_rate: ShiftJson::of(&change.resumption),
             returning_share: ShiftJson::of(&change.returning),
-            reasons: change.reasons.iter().map(ReasonJson::of).collect(),
-            patterns: change.patterns.iter().map(StatedJson::of).collect(),
-            findings: change.findings.iter().map(StatedJson::of).collect(),
+            reasons: told.map(|told| told.reasons.iter().map(ReasonJson::of).collect()),
+            patterns: told.map(|told| told.patterns.iter().map(StatedJson::of).collect()),
+            findings: told.map(|told| told.findings.iter().map(StatedJson::of).collect()),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::check::interval::{Difference, Ratio};
 use crate::check::render::quantities;
 use crate::model::{Report, ServiceView};
 use crate::render::json::End;
+use reshake_core::session::Outcomes;
 
 pub use json::{SCHEMA, schema, write as write_json};
 pub use read::ReadError;
@@ -45,6 +46,8 @@ struct ServiceKey {
 #[derive(Debug, Default)]
 struct DiffPart {
     connections: u64,
+    /// Of these, connections that were only counted, at the memory limit: their reasons are not known.
+    only_counted: u64,
     resumption: Ratio,
     returning: Ratio,
     /// Primary reasons, those that connections have.
@@ -60,6 +63,7 @@ impl DiffSide {
     #[must_use]
     pub fn of(report: &Report<'_>, path: &str) -> Self {
         let mut all = DiffPart::of_counts(&report.summary.counts);
+        all.only_counted = report.only_counted();
         all.reasons = report
             .summary
             .reasons
@@ -91,6 +95,7 @@ impl DiffSide {
         Baseline {
             resumption: self.all.resumption,
             reasons: self.all.reasons.keys().cloned().collect(),
+            only_counted: self.all.only_counted,
         }
     }
 }
@@ -126,6 +131,8 @@ fn of_service(report: &Report<'_>, view: &ServiceView) -> (ServiceKey, DiffPart)
         transport: view.transport.code().to_owned(),
     };
     let mut part = DiffPart::of_counts(&view.counts);
+    let evicted = report.engine.connection_store().evicted_of(&service);
+    part.only_counted = evicted.map_or(0, Outcomes::total);
     part.reasons = view
         .reasons
         .iter()
@@ -163,6 +170,13 @@ struct Change<'d> {
     connections: [u64; 2],
     resumption: Shift,
     returning: Shift,
+    /// `None` where some connections were only counted.
+    told: Option<Told<'d>>,
+}
+
+/// What only connections that were kept can tell.
+#[derive(Debug)]
+struct Told<'d> {
     reasons: Vec<Count<'d>>,
     patterns: Vec<Stated<'d>>,
     findings: Vec<Stated<'d>>,
@@ -274,14 +288,18 @@ impl<'d> Change<'d> {
     ) -> Self {
         let ratio = |part: Option<&DiffPart>, of: fn(&DiffPart) -> Ratio| part.map(of).unwrap_or_default();
         let shift = |of: fn(&DiffPart) -> Ratio| Shift::between(ratio(before, of), ratio(after, of));
+        // What is not among the connections that were kept may have been among the others.
+        let whole = [before, after].into_iter().flatten().all(|part| part.only_counted == 0);
         Self {
             service: [was, is],
             connections: [before, after].map(|part| part.map_or(0, |part| part.connections)),
             resumption: shift(|part| part.resumption),
             returning: shift(|part| part.returning),
-            reasons: counts(before, after),
-            patterns: stated(before, after, |part| &part.patterns),
-            findings: stated(before, after, |part| &part.findings),
+            told: whole.then(|| Told {
+                reasons: counts(before, after),
+                patterns: stated(before, after, |part| &part.patterns),
+                findings: stated(before, after, |part| &part.findings),
+            }),
         }
     }
 }

@@ -112,6 +112,7 @@ struct NamedIn {
 /// What only the connections of a report tell.
 #[derive(Default)]
 struct ReportTally {
+    connections: u64,
     reasons: BTreeMap<String, u64>,
     newcomers: u64,
     not_offered: u64,
@@ -119,6 +120,7 @@ struct ReportTally {
 
 impl ReportTally {
     fn add(&mut self, connection: &ConnectionIn) {
+        self.connections += 1;
         self.not_offered += u64::from(connection.outcome == "not-offered");
         if let Some(primary) = connection.reasons.first() {
             *self.reasons.entry(primary.name.clone()).or_default() += 1;
@@ -183,8 +185,10 @@ fn part(outcomes: &OutcomesIn, offers: &OffersIn, tally: ReportTally) -> DiffPar
         part: part.min(whole),
         whole,
     };
+    let connections = sum(&[decided, outcomes.failed, outcomes.unclear, outcomes.external_psk]);
     DiffPart {
-        connections: sum(&[decided, outcomes.failed, outcomes.unclear, outcomes.external_psk]),
+        connections,
+        only_counted: connections.saturating_sub(tally.connections),
         resumption: ratio(offers.accepted, sum(&[offers.accepted, offers.declined, offers.failed])),
         returning: ratio(outcomes.resumed, decided.saturating_sub(newcomers)),
         reasons: tally.reasons,

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::{Change, Diff, DiffSide, ServiceKey, Shift, Stated};
 use crate::check::interval::Ratio;
 use crate::wording::{MAX_WIRE, printable, wrap};
-use crate::wording::{counted, number};
+use crate::wording::{counted, number, only_counted};
 
 /// Longest line of prose.
 const WIDTH: usize = 100;
@@ -33,13 +33,13 @@ fn head(label: &str, side: &DiffSide, out: &mut dyn Write) -> io::Result<()> {
     let connections = counted(side.all.connections, "TLS connection", "TLS connections");
     let path = printable(&side.path, MAX_PATH);
     writeln!(out, "{label}   {path}   {connections}")?;
-    match &side.selection {
-        Some(terms) => writeln!(
-            out,
-            "         note: a report of selected connections only: {}",
-            printable(terms, MAX_PATH)
-        ),
-        None => Ok(()),
+    if let Some(terms) = &side.selection {
+        let terms = printable(terms, MAX_PATH);
+        writeln!(out, "         note: a report of selected connections only: {terms}")?;
+    }
+    match side.all.only_counted {
+        0 => Ok(()),
+        count => writeln!(out, "         note: {}", only_counted(count)),
     }
 }
 
@@ -74,8 +74,14 @@ fn change(change: &Change<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  connections       {before} → {after}")?;
     shift("resumption rate ", &change.resumption, out)?;
     shift("returning share ", &change.returning, out)?;
+    let Some(told) = &change.told else {
+        return writeln!(
+            out,
+            "  not compared      reasons, patterns and findings: some connections were only counted"
+        );
+    };
     for which in ["gained", "lost", "kept"] {
-        let of = change.reasons.iter().filter(|count| count.change() == which);
+        let of = told.reasons.iter().filter(|count| count.change() == which);
         // What stays as it is would only hide what changed.
         let of = of.filter(|count| count.before != count.after);
         let counts: Vec<String> = of
@@ -87,7 +93,7 @@ fn change(change: &Change<'_>, out: &mut dyn Write) -> io::Result<()> {
         let label = if which == "kept" { "changed" } else { which };
         list(&format!("reasons {label}"), &counts, out)?;
     }
-    for (what, stated) in [("patterns", &change.patterns), ("findings", &change.findings)] {
+    for (what, stated) in [("patterns", &told.patterns), ("findings", &told.findings)] {
         for which in ["gained", "lost"] {
             let of = stated.iter().filter(|stated| stated.change() == which);
             let names: Vec<String> = of.map(stated_text).collect();

@@ -120,7 +120,7 @@ impl Counting {
         let mut services: Vec<ServiceView> = finished.collect();
         // What was folded away can no longer be asked whether it belongs to a selection.
         let connection_store = report.engine.connection_store();
-        if report.selection.is_none() && connection_store.evicted_total() > 0 {
+        if report.selection.is_none() && report.only_counted() > 0 {
             self.add_evicted(connection_store, &mut services);
         }
         services.sort_unstable_by(|a, b| {

@@ -323,6 +323,12 @@ impl<'a> Report<'a> {
         report
     }
 
+    /// Connections that were only counted, at the memory limit: nothing is known of them but their service and outcome.
+    #[must_use]
+    pub fn only_counted(&self) -> u64 {
+        self.engine.connection_store().evicted_total()
+    }
+
     /// How many connections are shown.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -496,7 +502,7 @@ impl<'a> Report<'a> {
                 }
             }
         }
-        let evicted = self.engine.connection_store().evicted_total();
+        let evicted = self.only_counted();
         if let Some(capture) = self.captures.first_mut().filter(|_| evicted > 0) {
             capture.notices.add_many(Notice::ConnectionsOmitted, evicted, None);
         }

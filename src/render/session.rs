@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::model::session::{Life, LifeEvent, NameMeaning, What, ends_of, words};
 use crate::model::{EarlyAnswer, Report, connection_id, credential_id, moment};
-use crate::wording::{MAX_WIRE, printable};
+use crate::wording::{MAX_WIRE, only_counted, printable};
 use reshake_core::diagnosis::state_of;
 use reshake_core::net::{FrameRef, hex};
 use reshake_core::session::{Connection, ConnectionId, Credential, CredentialId, Side, TicketsInferred};
@@ -34,6 +34,16 @@ pub fn candidate(report: &Report<'_>, found: NameMeaning) -> String {
                 format!("{id}  connection {ends} from frame {frame}, no credential seen")
             })
         }
+    }
+}
+
+/// That a name means nothing. What was only counted has no name any more.
+#[must_use]
+pub fn unknown(report: &Report<'_>, name: &str) -> String {
+    let name = printable(name, MAX_WIRE);
+    match report.only_counted() {
+        0 => format!("nothing in this capture is called '{name}'"),
+        count => format!("nothing that was kept is called '{name}'; {}", only_counted(count)),
     }
 }
 
@@ -97,7 +107,10 @@ pub fn text(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result
         let start = if index == 0 { "\n" } else { "" };
         writeln!(out, "{start}goes on as {}", told(report, id))?;
     }
-    Ok(())
+    match report.only_counted() {
+        0 => Ok(()),
+        count => writeln!(out, "\nnote: {}; some may have been part of this", only_counted(count)),
+    }
 }
 
 /// A credential in one line.
@@ -177,6 +190,8 @@ struct LifeJson {
     connections: Vec<ConnectionJson>,
     events: Vec<EventJson>,
     linked: Vec<String>,
+    /// Connections that were only counted, at the memory limit: some may have been part of this.
+    connections_omitted: u64,
 }
 
 #[derive(Serialize)]
@@ -241,6 +256,7 @@ pub fn json(report: &Report<'_>, life: &Life, out: &mut dyn Write) -> io::Result
             .filter_map(|id| credential_store.get(*id))
             .map(credential_id)
             .collect(),
+        connections_omitted: report.only_counted(),
     };
     serde_json::to_writer(&mut *out, &document)?;
     out.write_all(b"\n")

@@ -19,5 +19,5 @@ pub(crate) use nearest::{did_you_mean, unknown};
 pub(crate) use parse::size;
 pub(crate) use parse::{DURATION, span, version};
 pub use printable::{MAX_WIRE, printable};
-pub use units::{bytes, counted, duration, number, percent, seconds};
+pub use units::{bytes, counted, duration, number, only_counted, percent, seconds};
 pub(crate) use wrap::wrap;

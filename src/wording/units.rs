@@ -23,6 +23,13 @@ pub fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 
+/// "2 older connections were only counted, at the memory limit (--max-memory)".
+#[must_use]
+pub fn only_counted(connections: u64) -> String {
+    let were = counted(connections, "older connection was", "older connections were");
+    format!("{were} only counted, at the memory limit (--max-memory)")
+}
+
 /// Bytes with three significant digits at most.
 #[allow(clippy::cast_precision_loss)] // rounded to three digits anyway
 #[must_use]

@@ -404,6 +404,43 @@ fn connections_beyond_the_memory_limit_are_still_counted() {
 }
 
 #[test]
+fn what_was_only_counted_is_not_said_to_be_missing() {
+    let limited = |arguments: &[&str]| {
+        let output = run(&[arguments, &["-q", "--max-memory", "16K", QUICKSTART]].concat());
+        (output.status.code(), out(&output) + &err(&output))
+    };
+    let (status, told) = limited(&["session", "frame:6"]);
+    assert_eq!(status, Some(2), "{told}");
+    assert!(told.contains("nothing that was kept is called 'frame:6'; "), "{told}");
+    // The last one was kept.
+    let report = json(&["--format", "json", QUICKSTART]);
+    let last = report["connections"]
+        .as_array()
+        .and_then(|all| all.last())
+        .expect("connections")["id"]
+        .as_str();
+    let (status, told) = limited(&["session", last.expect("an id")]);
+    assert_eq!(status, Some(0), "{told}");
+    assert!(told.contains("some may have been part of this"), "{told}");
+    let (_, told) = limited(&["session", "--format", "json", last.expect("an id")]);
+    let life: Value = serde_json::from_str(&told).expect("JSON");
+    assert!(life["connections_omitted"].as_u64() > Some(0), "{life}");
+    let (_, told) = limited(&["what-if"]);
+    assert!(
+        told.contains("only counted, at the memory limit (--max-memory): they are not replayed"),
+        "{told}"
+    );
+    let (_, told) = limited(&["what-if", "--format", "json"]);
+    let answer: Value = serde_json::from_str(&told).expect("JSON");
+    let count = |value: &Value| value.as_u64().expect("a count");
+    let captured = &answer["captured"];
+    assert_eq!(
+        count(&captured["connections_omitted"]) + count(&captured["connections"]),
+        count(&report["summary"]["connections"])
+    );
+}
+
+#[test]
 fn frames_of_several_captures_say_whose_they_are() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     written(folder.path(), "a.pcapng", &quickstart());

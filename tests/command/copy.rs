@@ -369,6 +369,33 @@ fn every_connection_of_every_fixture_can_be_extracted_and_is_the_same_there() {
 }
 
 #[test]
+fn a_copy_says_what_was_only_counted() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("out.pcapng");
+    let original = fixture("captures/quickstart");
+    let (input, output) = (path_of(original.path()), path_of(&out));
+    let limit = ["--max-memory", "16K", input, "-o", output];
+    let said = copied(&[&["annotate"], &limit[..]].concat());
+    assert!(
+        said.contains("only counted, at the memory limit (--max-memory), and have none"),
+        "{said}"
+    );
+    let whole = report(original.path());
+    let ids = || items(&whole, "connections").iter().filter_map(|it| text(it, "id"));
+    let (first, last) = (ids().next().expect("one"), ids().last().expect("one"));
+    let unknown = reshake(&[&["extract", "--connection", first], &limit[..]].concat());
+    let said = String::from_utf8_lossy(&unknown.stderr);
+    assert!(
+        said.contains("no connection that was kept has an id") && said.contains("only counted"),
+        "{said}"
+    );
+    let one = copied(&[&["extract", "--connection", last], &limit[..]].concat());
+    assert!(!one.contains("only counted"), "{one}");
+    let life = copied(&[&["extract", "--session", "--connection", last], &limit[..]].concat());
+    assert!(life.contains("only counted"), "{life}");
+}
+
+#[test]
 fn the_life_of_a_session_holds_where_it_was_issued_and_where_it_was_offered() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let out = folder.path().join("out.pcapng");

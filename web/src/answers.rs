@@ -171,7 +171,7 @@ impl Answers {
     fn find(&self, name: &str) -> Result<NameMeaning, String> {
         let found = Requested::parse(name.trim(), &self.whole)?.find(&self.whole);
         match found.as_slice() {
-            [] => Err(format!("nothing in this capture is called '{name}'")),
+            [] => Err(session::unknown(&self.whole, name)),
             [one] => Ok(*one),
             several => {
                 let first = several.iter().take(MAX_CANDIDATES);

@@ -100,7 +100,7 @@ notices! {
     /// The interface went away during a live capture and came back.
     InterfaceLost = "interface-lost", "the interface was lost for a while; what passed in the meantime is missing";
     /// Open connections ended early to keep memory bounded.
-    FlowEvicted = "flow-evicted", "connections were ended early at the limit of open connections or of what they hold back";
+    FlowEvicted = "flow-evicted", "connections were ended early at the limit of open connections or of what they hold back: what follows of one is counted as another";
     /// Finished connections folded into counts.
     ConnectionsOmitted = "connections-omitted", "the oldest connections were folded into the counts of their service (--max-memory)";
     /// Credentials of a connection beyond those that are kept.

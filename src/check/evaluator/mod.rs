@@ -88,6 +88,8 @@ pub struct Baseline {
     pub resumption: Ratio,
     /// Primary reasons that connections had.
     pub reasons: Vec<String>,
+    /// Connections that were only counted: they had reasons that nobody knows.
+    pub only_counted: u64,
 }
 
 /// What holds for the whole run.
@@ -355,7 +357,22 @@ impl RuleEvaluator {
         } else {
             (holds, found)
         };
-        let (proofs, proof_count) = if holds { (Vec::new(), 0) } else { self.proofs.take() };
+        // What is new here may have been a reason of theirs.
+        let unknown = ground.baseline.map_or(0, |baseline| baseline.only_counted);
+        let may_be_old = !holds && unknown > 0 && matches!(self.rule.demand, Requirement::NoNewReason(_));
+        let found = if may_be_old {
+            let were = counted(unknown, "connection was", "connections were");
+            Measured::Nothing(format!(
+                "of the baseline {were} only counted: nothing is known to be new"
+            ))
+        } else {
+            found
+        };
+        let (proofs, proof_count) = if holds || may_be_old {
+            (Vec::new(), 0)
+        } else {
+            self.proofs.take()
+        };
         Verdict {
             rule: self.rule,
             area: self.area,

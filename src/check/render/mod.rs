@@ -73,7 +73,7 @@ impl<'c, 'r> Check<'c, 'r> {
         let ground = Ground {
             credential_store: report.engine.credential_store(),
             analyses: &report.analyses,
-            evicted: report.engine.connection_store().evicted_total(),
+            evicted: report.only_counted(),
             min_confidence: rules.min_confidence.as_ref().map(|(confidence, _)| *confidence),
             baseline,
         };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{KeyLogArgs, Redact, SessionFormat};
+use super::{KeyLogArgs, Memory, Redact, SessionFormat};
 
 /// The end of the help of `check`.
 const CHECK_EXAMPLES: &str = "Rules are about all connections; SCOPE=VALUE is about a part: 'service=0.9' about each \
@@ -221,6 +221,10 @@ pub struct DiffArgs {
     /// The run after the change.
     #[arg(value_name = "AFTER", value_hint = ValueHint::FilePath)]
     pub after: PathBuf,
+
+    /// What bounds the memory of each side.
+    #[command(flatten)]
+    pub memory: Memory,
 
     /// Secrets that open what is encrypted in captures.
     #[command(flatten)]

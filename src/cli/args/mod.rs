@@ -191,10 +191,9 @@ pub struct Analyze {
     #[arg(short = 'c', long = "count", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
 
-    /// Memory for all that is kept, for example 512M or 4G, half of it for finished connections; beyond it the oldest are only
-    /// counted. Without it 2G of finished connections are kept.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub max_memory: Option<usize>,
+    /// What bounds the memory.
+    #[command(flatten)]
+    pub memory: Memory,
 
     /// Threads that work at once, 1 to 64, or 'auto' for as many as help; the report is the same whatever their number.
     /// Files that are still growing use one.
@@ -230,6 +229,15 @@ impl Analyze {
     pub fn inputs(&self) -> Vec<PathBuf> {
         self.read.iter().chain(&self.files).cloned().collect()
     }
+}
+
+/// What bounds the memory.
+#[derive(Debug, Args)]
+pub struct Memory {
+    /// Memory for all that is kept, for example 512M or 4G, half of it for finished connections; beyond it the oldest are only
+    /// counted. Without it 2G of finished connections are kept.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_memory: Option<usize>,
 }
 
 /// Where secrets come from.
@@ -283,10 +291,9 @@ pub struct View {
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
     pub files: Vec<PathBuf>,
 
-    /// Memory for all that is kept, for example 512M or 4G, half of it for finished connections; beyond it the oldest are only
-    /// counted. Without it 2G of finished connections are kept.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub max_memory: Option<usize>,
+    /// What bounds the memory.
+    #[command(flatten)]
+    pub memory: Memory,
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
@@ -309,6 +316,10 @@ pub struct Session {
     /// Captures, as for 'analyze'.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
     pub files: Vec<PathBuf>,
+
+    /// What bounds the memory.
+    #[command(flatten)]
+    pub memory: Memory,
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
@@ -334,6 +345,10 @@ pub struct WhatIfArgs {
     /// Captures, as for 'analyze'.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
     pub files: Vec<PathBuf>,
+
+    /// What bounds the memory.
+    #[command(flatten)]
+    pub memory: Memory,
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]
@@ -397,6 +412,10 @@ pub struct Copying {
     /// The copy, always pcapng. It appears when it is complete; a file of that name is replaced.
     #[arg(short = 'o', long = "output", value_name = "OUT.pcapng", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
+
+    /// What bounds the memory.
+    #[command(flatten)]
+    pub memory: Memory,
 
     /// Secrets that open what is encrypted.
     #[command(flatten)]

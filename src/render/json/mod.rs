@@ -528,7 +528,7 @@ impl SummaryJson {
         Self {
             connections: summary.counts.outcomes.total(),
             other_connections: report.engine.other_connections(),
-            connections_omitted: report.engine.connection_store().evicted_total(),
+            connections_omitted: report.only_counted(),
             outcomes: summary.counts.outcomes.into(),
             resumed_by: MechanismsJson {
                 session_id,

@@ -58,8 +58,10 @@ struct DocumentJson<'a> {
 /// What the capture had.
 #[derive(Serialize, JsonSchema)]
 struct CapturedJson {
-    /// Connections.
+    /// Connections that are replayed.
     connections: u64,
+    /// Connections that were only counted, at the memory limit: they are not replayed.
+    connections_omitted: u64,
     /// Connections with an offer whose giving the capture shows, and a visible answer.
     reconnects: u64,
     /// Reconnects that resumed.
@@ -186,6 +188,7 @@ impl<'a> DocumentJson<'a> {
             selection,
             captured: CapturedJson {
                 connections: census.connections,
+                connections_omitted: answer.only_counted,
                 reconnects: census.reconnects,
                 resumed: census.resumed,
                 rate: super::text::share(census.resumed, census.reconnects).map(rounded),

@@ -35,6 +35,8 @@ pub struct WhatIf {
     pub captured: Bill,
     /// The plans, in the order asked.
     pub expected: Vec<Expected>,
+    /// Connections that were only counted, at the memory limit: they are not replayed.
+    pub only_counted: u64,
 }
 
 impl WhatIf {
@@ -82,6 +84,7 @@ impl WhatIf {
             persistence,
             captured,
             expected,
+            only_counted: report.only_counted(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::{Bill, WhatIf};
 use crate::what_if::{Balance, Census, Expectation, FullCause, Plan, Share};
 use crate::wording::wrap;
-use crate::wording::{bytes, counted, duration, number, percent};
+use crate::wording::{bytes, counted, duration, number, only_counted, percent};
 
 /// Width of the first column of the table of all plans.
 const NAME: usize = 33;
@@ -31,10 +31,22 @@ pub fn write(answer: &WhatIf, selection: Option<&str>, out: &mut dyn Write) -> i
         counted(census.connections, "connection", "connections"),
         counted(census.reconnects, "reconnect", "reconnects")
     )?;
-    if census.reconnects == 0 {
+    if answer.only_counted > 0 {
         writeln!(
             out,
-            "no client came back with what this capture shows it was given: nothing to replay"
+            "note: {}: they are not replayed",
+            only_counted(answer.only_counted)
+        )?;
+    }
+    if census.reconnects == 0 {
+        let shown = if answer.only_counted > 0 {
+            "what was kept of this capture"
+        } else {
+            "this capture"
+        };
+        writeln!(
+            out,
+            "no client came back with what {shown} shows it was given: nothing to replay"
         )?;
     } else if let [one] = answer.expected.as_slice() {
         single(answer, &one.expectation, &one.bill, out)?;

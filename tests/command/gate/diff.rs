@@ -89,6 +89,39 @@ fn a_change_is_told_with_its_doubt() {
 }
 
 #[test]
+fn connections_that_were_only_counted_lost_no_reason() {
+    let report = |memory: &str| run(&["analyze", "--max-memory", memory, "--format", "json", QUICKSTART]).stdout;
+    let sides = ["1G", "16K"].map(|memory| DiffSide::parse(memory, &report(memory)).expect("a report"));
+    let compared = document(&Diff::between(&sides[0], &sides[1]));
+    assert_eq!(compared["before"]["connections_omitted"], 0);
+    let omitted = compared["after"]["connections_omitted"].as_u64();
+    assert!(
+        omitted > Some(0) && compared["after"]["connections"] == 32,
+        "{compared}"
+    );
+    for part in [&compared["all"], &compared["services"][0]] {
+        assert!(
+            part["reasons"].is_null() && part["patterns"].is_null() && part["findings"].is_null(),
+            "{part}"
+        );
+        assert_eq!(
+            part["resumption_rate"]["before"], part["resumption_rate"]["after"],
+            "{part}"
+        );
+    }
+    let output = run(&["diff", "-q", "--max-memory", "16K", QUICKSTART, QUICKSTART]);
+    let told = out(&output);
+    assert!(
+        told.contains("only counted, at the memory limit (--max-memory)"),
+        "{told}"
+    );
+    assert!(
+        told.contains("not compared") && !told.contains("reasons lost"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_service_that_moved_is_found_by_its_name() {
     let report = run(&["analyze", "--format", "json", SHARED]).stdout;
     let moved = String::from_utf8(report.clone())

@@ -293,6 +293,33 @@ fn connections_that_were_only_counted_prove_nothing() {
     assert_eq!(document["rules"][0]["holds"], true, "but they were there");
 }
 
+#[test]
+fn what_a_baseline_only_counted_may_have_had_any_reason() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let baseline = |memory: &str| {
+        let path = folder.path().join(format!("{memory}.json"));
+        let report = run(&["analyze", "--max-memory", memory, "--format", "json", QUICKSTART]);
+        std::fs::write(&path, report.stdout).expect("a file");
+        path.to_str().expect("a UTF-8 path").to_owned()
+    };
+    let other = &files("reasons/stek-not-shared")[0];
+    let judged = |baseline: &str| {
+        let (document, status) = check(&["--baseline", baseline, other]);
+        let rules = items(&document, "rules");
+        let rule = rules.iter().find(|rule| text(rule, "rule") == Some("no-new-reason"));
+        (status, rule.expect("comes with a baseline").clone())
+    };
+    let (status, whole) = judged(&baseline("1G"));
+    assert_eq!((status, &whole["holds"]), (Some(1), &Value::Bool(false)));
+    assert!(!items(&whole, "proofs").is_empty(), "{whole}");
+    let (status, part) = judged(&baseline("16K"));
+    assert_eq!((status, &part["holds"]), (Some(1), &Value::Bool(false)), "{part}");
+    assert!(
+        part.to_string().contains("only counted") && items(&part, "proofs").is_empty(),
+        "{part}"
+    );
+}
+
 /// The verdicts of rules over a fixture.
 fn verdicts(name: &str, flags: &[(&'static str, &str)], judge: impl FnOnce(&Check<'_, '_>, &Report<'_>)) {
     let (engine, captures) = fixture(name).run(Limits::default());
