@@ -382,7 +382,7 @@ fn a_copy_says_what_was_only_counted() {
     );
     let whole = report(original.path());
     let ids = || items(&whole, "connections").iter().filter_map(|it| text(it, "id"));
-    let (first, last) = (ids().next().expect("one"), ids().last().expect("one"));
+    let (first, last) = (ids().next().expect("one"), ids().next_back().expect("one"));
     let unknown = reshake(&[&["extract", "--connection", first], &limit[..]].concat());
     let said = String::from_utf8_lossy(&unknown.stderr);
     assert!(
