@@ -44,6 +44,8 @@ pub struct ServiceContext<'a> {
     pub takeovers: &'a [Takeover],
     /// Connections that resumed, or may have, are not in the table any more.
     pub forgot_resumptions: bool,
+    /// Some that are not in the table any more did resume.
+    pub resumed_before: bool,
     by_address: bool,
 }
 
@@ -68,6 +70,7 @@ impl<'a> ServiceContext<'a> {
             judged,
             takeovers,
             forgot_resumptions: false,
+            resumed_before: false,
             by_address: addresses.len() < FEW_ADDRESSES,
         }
     }

@@ -418,7 +418,10 @@ fn summary(case: &RuleContext<'_>, found: &Explained<'_>) -> String {
         (Kind::ClientFin, _) => "the client closed the session's latest connection without close_notify".to_owned(),
         (Kind::ServerClose, _) => "the server closed the session's latest connection without close_notify".to_owned(),
         (Kind::FatalAlert, _) => "the session's latest connection ended with a fatal alert".to_owned(),
-        (Kind::NeverIds, _) => "no session that this service would have to keep was ever accepted".to_owned(),
+        (Kind::NeverIds, _) => {
+            let none = if case.lacks_connections() { "none of the known sessions" } else { "no session" };
+            format!("{none} that this service would have to keep was ever accepted")
+        }
         _ => claim
             .trace
             .as_ref()

@@ -140,7 +140,12 @@ fn server_issues_nothing(case: &RuleContext<'_>) -> RuleResult {
     let Some(hello) = case.connection.hello.yes() else {
         return RuleResult::CannotTell;
     };
-    let mut confidence = Confidence::Observed;
+    // A handshake that is not known may have given it something.
+    let mut confidence = if case.lacks_connections() {
+        Confidence::Possible
+    } else {
+        Confidence::Observed
+    };
     let mut evidence = Vec::new();
     let mut refused_since = false;
     let (mut asked, mut alike) = (false, false);

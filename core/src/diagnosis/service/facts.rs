@@ -116,6 +116,10 @@ fn resumed(finder: &Finder<'_>, row: &Row) -> bool {
 
 /// In every full handshake up to TLS 1.2 neither a session ID nor a ticket was issued, and a ticket was asked for.
 fn nothing_issued(finder: &Finder<'_>) -> Option<Pattern> {
+    // Where one resumed, of which nothing else is known any more, the server does issue.
+    if finder.analysis.folded.outcomes.resumed > 0 {
+        return None;
+    }
     let full: Vec<_> = finder
         .members
         .iter()

@@ -348,6 +348,7 @@ impl ServiceAnalyses {
         analysis.folded = Folded::of(connection_store, service);
         let mut ground = ServiceContext::of(&self.attempts, part, &analysis.takeovers);
         ground.forgot_resumptions = analysis.folded.may_have(|outcomes| outcomes.resumed);
+        ground.resumed_before = analysis.folded.outcomes.resumed > 0;
         analysis.standing = contest::hold(&ground);
         contest::mark(&mut self.attempts, &analysis.standing);
         let own = own_members(service, members, endpoints);

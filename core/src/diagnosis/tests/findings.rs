@@ -134,6 +134,30 @@ fn nothing_is_issued_where_no_full_handshake_issues_anything() {
 }
 
 #[test]
+fn a_server_that_resumed_what_is_only_counted_now_does_issue() {
+    let world = |outcome: Outcome| {
+        let first = Connection { outcome, ..empty(1) };
+        let world = World::of([first].into_iter().chain((2..=6).map(empty)).collect(), 4 << 10);
+        let kept = world.connection_store.len();
+        assert!(
+            (2..6).contains(&kept) && world.connection_store.evicted_total() > 0,
+            "{kept} kept"
+        );
+        world
+    };
+    let told = |world: &World| {
+        let analysis = world.case(5).analysis().expect("a service");
+        analysis.patterns.iter().any(|pattern| pattern.name == "nothing-issued")
+    };
+    assert!(told(&world(Outcome::NotOffered)));
+    assert!(!told(&world(Outcome::Resumed(None))));
+    // What a handshake gave that is only counted now may not have been offered.
+    let reasons = world(Outcome::NotOffered).told(5);
+    let found = reasons.iter().find(|(name, _)| *name == "server-issues-nothing");
+    assert_eq!(found, Some(&("server-issues-nothing", Confidence::Possible)));
+}
+
+#[test]
 fn a_server_that_nobody_asks_for_a_ticket_may_issue_some() {
     let without = |second| {
         let mut connection = empty(second);
