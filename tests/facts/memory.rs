@@ -1,6 +1,6 @@
 //! What is kept of finished connections: at most one kilobyte each, and never more than the limit in all.
 
-use crate::common::{Fixture, fixtures, items, report_of};
+use crate::common::{Fixture, assert_none, fixtures, items, report_of, text};
 use reshake::capture::Timeline;
 use reshake_core::decrypt::KeyLogReader;
 use reshake_core::engine::{Engine, Limits};
@@ -161,6 +161,56 @@ fn at_the_limit_the_oldest_fold_into_counts_and_the_report_says_how_many() {
         folded += evicted;
     }
     assert!(folded > 100, "only {folded} connections were ever folded");
+}
+
+/// Reasons that say only what happened, or that nothing is known.
+const BARE: [&str; 4] = [
+    "capture-incomplete",
+    "handshake-failed",
+    "offer-of-unknown-origin",
+    "rejected-unexplained",
+];
+
+/// Causes that are told with confidence, of each connection and each service.
+fn sure(report: &Value) -> Vec<(String, String, u8)> {
+    let level = |stated: &Value| match text(stated, "confidence") {
+        Some("observed") => 2,
+        Some("inferred") => 1,
+        _ => 0,
+    };
+    let of = |holder: &Value, key: &str| {
+        let id = text(holder, "id").unwrap_or_default().to_owned();
+        let told = items(holder, key).iter().filter(|stated| level(stated) > 0);
+        let told = told.filter_map(|stated| Some((id.clone(), text(stated, "name")?.to_owned(), level(stated))));
+        told.filter(|(_, name, _)| !BARE.contains(&name.as_str()))
+            .collect::<Vec<_>>()
+    };
+    let reasons = items(report, "connections").iter().flat_map(|it| of(it, "reasons"));
+    let patterns = items(report, "services").iter().flat_map(|it| of(it, "patterns"));
+    reasons.chain(patterns).collect()
+}
+
+#[test]
+fn what_is_left_of_connections_makes_no_cause_surer() {
+    let (mut problems, mut told) = (Vec::new(), 0);
+    for fixture in fixtures() {
+        let whole = sure(&report_of(run(&fixture, usize::MAX)));
+        for kept in (1..=12).chain([16, 24, 32]) {
+            let part = report_of(run(&fixture, kept * PER_CONNECTION));
+            if part["summary"]["connections_omitted"] == 0 {
+                continue;
+            }
+            for (id, name, level) in sure(&part) {
+                told += 1;
+                let known = |other: &&(String, String, u8)| other.0 == id && other.1 == name && other.2 >= level;
+                if whole.iter().find(known).is_none() {
+                    problems.push(format!("{}: {kept} kept: {id}: {name}", fixture.name));
+                }
+            }
+        }
+    }
+    assert_none("causes that are surer with less", &problems);
+    assert!(told > 100, "only {told} were told");
 }
 
 #[test]

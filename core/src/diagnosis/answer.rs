@@ -441,21 +441,27 @@ fn silence(
     analysis: &ServiceAnalysis,
 ) -> Option<Answer> {
     let told = |name: &str| analysis.patterns.iter().find(|pattern| pattern.name == name);
-    if told("nothing-issued").is_some() {
-        return Some(Answer::new(
-            format!(
-                "None of {} could resume because the server issues neither session IDs nor tickets{}.",
-                counted(tally.all - tally.unclear, "connection", "connections"),
-                match tally.unclear {
-                    0 => String::new(),
-                    unclear => format!(
-                        "; what became of {} is not visible",
-                        counted(unclear, "other", "others")
-                    ),
-                }
+    if let Some(pattern) = told("nothing-issued") {
+        let unclear = match tally.unclear {
+            0 => String::new(),
+            unclear => format!(
+                "; what became of {} is not visible",
+                counted(unclear, "other", "others")
             ),
-            Some("turn on tickets or a session cache on the server".to_owned()),
-        ));
+        };
+        let none = format!(
+            "None of {} could resume",
+            counted(tally.all - tally.unclear, "connection", "connections")
+        );
+        let cause = "the server issues neither session IDs nor tickets";
+        let action = "turn on tickets or a session cache on the server";
+        return Some(match pattern.would_settle {
+            None => Answer::new(format!("{none} because {cause}{unclear}."), Some(action.to_owned())),
+            Some(settle) => Answer::new(
+                format!("{none}; it may be that {cause}{unclear}."),
+                Some(make_sure_first(settle, action)),
+            ),
+        });
     }
     if let Some(pattern) = told("no-ticket-on-resumption") {
         return Some(Answer::new(

@@ -282,6 +282,7 @@ Nothing that a client could resume with ever leaves the server. No client settin
 
 In every full handshake of the service up to TLS 1.2 the ServerHello has an empty session ID and no ticket follows, both
 of which are sent in clear. Where no client asks for a ticket it is not reported: the server may have some for others.
+It is only `possible` where older connections are only counted, and not reported where one of these resumed.
 ",
     },
     PatternKind {

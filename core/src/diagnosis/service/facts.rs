@@ -151,15 +151,24 @@ fn nothing_issued(finder: &Finder<'_>) -> Option<Pattern> {
             )
         })
         .collect();
-    Some(Pattern::plain(
-        "nothing-issued",
-        Confidence::Observed,
-        format!(
-            "in {} full handshakes the server issued neither a session ID nor a ticket",
-            full.len()
-        ),
-        evidence,
-    ))
+    let summary = format!(
+        "in {} full handshakes the server issued neither a session ID nor a ticket",
+        full.len()
+    );
+    // Those that are only counted may have been given something.
+    let whole = finder.analysis.folded.is_none();
+    let (confidence, would_settle) = if whole {
+        (Confidence::Observed, None)
+    } else {
+        (
+            Confidence::Possible,
+            Some("one full handshake of a client that asks for a ticket"),
+        )
+    };
+    Some(Pattern {
+        would_settle,
+        ..Pattern::plain("nothing-issued", confidence, summary, evidence)
+    })
 }
 
 /// Clients that were given something, and nobody ever offers.
