@@ -297,7 +297,7 @@ fn nobody_honours_ids_until_one_is_honoured_and_numbers_say_how_sure() {
     let mut sketch = Sketch::default();
     for client in 0..4 {
         sketch.offer(client, client, (client, 2), client == 0, |_, entry| {
-            entry.stateful = client > 0
+            entry.stateful = client > 0;
         });
     }
     let (table, part) = sketch.done();
