@@ -247,6 +247,10 @@ impl HandshakeTracker {
         if told_now.is_some_and(|known| known.is_known_beside(self.id)) {
             return Some(OfferKind::Resumption(Mechanism::SessionId));
         }
+        // Nobody makes up the same one twice.
+        if fills_field && credential_store.has_forgotten_session_id(self.facts.transport.kind(), id.bytes()) {
+            return Some(OfferKind::Resumption(Mechanism::SessionId));
+        }
         // RFC 8446 §4.1.2: a client that speaks TLS 1.3 fills the field with a random value of 32 bytes, and so does Go. Others
         // may, too: the server's answer and the client's other hellos tell.
         let made_up = (fills_field && id.bytes().len() == 32)

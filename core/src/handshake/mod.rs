@@ -220,9 +220,9 @@ impl HandshakeTracker {
             return false;
         };
         let known = |id: &OfferedSessionId| {
-            credential_store
-                .find_session_id(self.facts.transport.kind(), id.bytes())
-                .is_some()
+            let transport = self.facts.transport.kind();
+            let is_there = credential_store.find_session_id(transport, id.bytes()).is_some();
+            is_there || credential_store.has_forgotten_session_id(transport, id.bytes())
         };
         let tls13 = self.facts.hello.yes().is_some_and(|hello| hello.offers_tls13);
         let id = proposed.session_id.as_ref().is_some_and(|id| !tls13 || known(id));

@@ -46,6 +46,8 @@ pub struct CredentialStore {
     /// First bytes of every session ID entered. Most IDs in hellos are random (RFC 8446 §4.1.2): this tells without a
     /// digest that they were never issued.
     session_ids: HashSet<u64>,
+    /// Those of before they were last sorted out: of what is forgotten as many are remembered as of what is not.
+    former_session_ids: HashSet<u64>,
     forgotten: u64,
 }
 
@@ -76,6 +78,19 @@ impl CredentialStore {
         known
             .then(|| self.find(transport, Mechanism::SessionId, &CredentialFingerprint::of(id)))
             .flatten()
+    }
+
+    /// Whether a session ID with these bytes was seen before and is forgotten, as far as that is remembered.
+    #[must_use]
+    pub fn has_forgotten_session_id(&self, transport: TransportKind, id: &[u8]) -> bool {
+        if self.forgotten == 0 {
+            return false;
+        }
+        let mut first = [0; CredentialFingerprint::HEAD];
+        first.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+        let first = prefix(&first);
+        let was_seen = self.session_ids.contains(&first) || self.former_session_ids.contains(&first);
+        was_seen && self.find_session_id(transport, id).is_none()
     }
 
     /// Whether a session ID is the SHA-256 of a ticket that was seen. OpenSSL names a session so that it was given a ticket
@@ -223,6 +238,7 @@ impl CredentialStore {
     pub fn rename(&mut self, mut change: impl FnMut(&mut Credential)) {
         self.index.clear();
         self.session_ids.clear();
+        self.former_session_ids.clear();
         for (base, shelf) in (self.first..).map(|shelf| shelf * SHELF).zip(&mut self.shelves) {
             let places = shelf.iter_mut().flat_map(|shelf| &mut shelf.places);
             for (number, place) in (base..).zip(places) {
@@ -279,7 +295,8 @@ impl CredentialStore {
         self.forgotten += 1;
         // Two IDs may begin alike, so that of one alone is not taken out.
         if self.session_ids.len() > 2 * self.index.len().max(1024) {
-            self.session_ids = self.living_session_ids();
+            let living = self.living_session_ids();
+            self.former_session_ids = std::mem::replace(&mut self.session_ids, living);
         }
     }
 
@@ -581,6 +598,9 @@ mod tests {
             credential_store.find_session_id(TransportKind::Tcp, &bytes(2999)),
             Some(ids[2999])
         );
+        // As many are remembered for once.
+        let forgotten = |number| credential_store.has_forgotten_session_id(TransportKind::Tcp, &bytes(number));
+        assert!(forgotten(0) && forgotten(1500) && !forgotten(2999) && !forgotten(3000));
         // A few are not worth the trouble.
         for id in &ids[1501..] {
             credential_store.forget(*id, ConnectionId(9000));

@@ -105,6 +105,30 @@ fn a_session_id_of_a_client_of_tls13_is_an_offer_only_when_it_was_issued_before(
     assert_eq!(offers(&[6; 32], server_hello()), []);
 }
 
+#[test]
+fn a_session_id_that_was_forgotten_is_an_offer_all_the_same() {
+    let offers = |shown: &[u8], hello: ClientHello<'static>| {
+        let (first, mut credential_store) = issue_session_id(Talk::new(), of_tls13());
+        credential_store.forget(first.issued[0], ConnectionId(9));
+        assert_eq!(credential_store.forgotten(), 1);
+        let mut talk = Talk::with(credential_store, 2);
+        talk.client(ClientHello {
+            session_id: shown,
+            ..hello
+        });
+        talk.server(server_hello());
+        let (second, _) = talk.finish();
+        second.offers.iter().map(|offer| offer.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        offers(&[5; 32], of_tls13()),
+        [OfferKind::Resumption(Mechanism::SessionId)]
+    );
+    assert_eq!(offers(&[6; 32], of_tls13()), []);
+    // What an older hello brings is settled by the client's other hellos.
+    assert_eq!(offers(&[5; 32], client_hello()), [OfferKind::UnclearSessionId]);
+}
+
 /// A session from before the capture: nobody saw it issued, and a server resumed it.
 #[test]
 fn a_session_id_that_a_server_accepted_is_an_offer_when_it_is_brought_again() {
