@@ -46,7 +46,7 @@ struct ServiceKey {
 #[derive(Debug, Default)]
 struct DiffPart {
     connections: u64,
-    /// Of these, connections that were only counted, at the memory limit: their reasons are not known.
+    /// Connections that were only counted, at the memory limit: their reasons are not known. Of a service, as many as there may be.
     only_counted: u64,
     resumption: Ratio,
     returning: Ratio,
@@ -70,8 +70,9 @@ impl DiffSide {
             .iter()
             .map(|count| (count.reason.name.to_owned(), count.connections()))
             .collect();
-        let services: Vec<(ServiceKey, DiffPart)> =
+        let mut services: Vec<(ServiceKey, DiffPart)> =
             report.services.iter().map(|view| of_service(report, view)).collect();
+        add_untold(&all, &mut services);
         Self {
             path: path.to_owned(),
             kind: "capture",
@@ -118,6 +119,17 @@ impl DiffPart {
             self.findings.extend(part.findings.clone());
         }
         self
+    }
+}
+
+/// Connections of services that were not told apart may be of any.
+fn add_untold(all: &DiffPart, services: &mut [(ServiceKey, DiffPart)]) {
+    let told = services
+        .iter()
+        .fold(0u64, |sum, (_, part)| sum.saturating_add(part.only_counted));
+    let untold = all.only_counted.saturating_sub(told);
+    for (_, part) in services {
+        part.only_counted = part.only_counted.saturating_add(untold);
     }
 }
 

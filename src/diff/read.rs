@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{DiffPart, DiffSide, ServiceKey};
+use super::{DiffPart, DiffSide, ServiceKey, add_untold};
 use crate::check::interval::Ratio;
 use crate::model::alike;
 use crate::render::json::SCHEMA;
@@ -142,7 +142,7 @@ pub(super) fn side(path: &str, json: &[u8]) -> Result<DiffSide, ReadError> {
         all.add(connection);
         by_service.entry(&connection.service).or_default().add(connection);
     }
-    let services: Vec<(ServiceKey, DiffPart)> = document
+    let mut services: Vec<(ServiceKey, DiffPart)> = document
         .services
         .iter()
         .map(|service| {
@@ -160,11 +160,13 @@ pub(super) fn side(path: &str, json: &[u8]) -> Result<DiffSide, ReadError> {
         })
         .collect();
     let summary = &document.summary;
+    let all = part(&summary.outcomes, &summary.offers, all);
+    add_untold(&all, &mut services);
     Ok(DiffSide {
         path: path.to_owned(),
         kind: "report",
         selection: document.selection,
-        all: part(&summary.outcomes, &summary.offers, all).with_patterns(&services),
+        all: all.with_patterns(&services),
         services,
     })
 }

@@ -109,6 +109,13 @@ fn connections_that_were_only_counted_lost_no_reason() {
             "{part}"
         );
     }
+    // Of a service that was not told apart, any service may have been.
+    let mut elsewhere: Value = serde_json::from_slice(&report("1G")).expect("JSON");
+    let unclear = &mut elsewhere["summary"]["outcomes"]["unclear"];
+    *unclear = (unclear.as_u64().expect("a count") + 1).into();
+    let elsewhere = DiffSide::parse("c", elsewhere.to_string().as_bytes()).expect("a report");
+    let compared = document(&Diff::between(&sides[0], &elsewhere));
+    assert!(compared["services"][0]["reasons"].is_null(), "{compared}");
     let output = run(&["diff", "-q", "--max-memory", "16K", QUICKSTART, QUICKSTART]);
     let told = out(&output);
     assert!(
