@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use thiserror::Error;
 
 use super::{DiffPart, DiffSide, ServiceKey, add_untold};
@@ -21,11 +22,15 @@ pub enum ReadError {
     /// Another document.
     #[error("is a document '{0}'; a report of 'reshake analyze --format json' is needed ({SCHEMA})")]
     Schema(String),
+    /// A report that was cut down to its summary.
+    #[error("is a report without its connections: make it without --summary")]
+    Summary,
 }
 
 #[derive(Deserialize)]
 struct Schema {
     schema: Option<String>,
+    connections: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -131,9 +136,13 @@ impl ReportTally {
 
 /// One side of a comparison.
 pub(super) fn side(path: &str, json: &[u8]) -> Result<DiffSide, ReadError> {
-    match serde_json::from_slice::<Schema>(json)?.schema {
+    let Schema { schema, connections } = serde_json::from_slice(json)?;
+    match schema {
         Some(schema) if schema == SCHEMA => {}
         other => return Err(ReadError::Schema(other.unwrap_or_else(|| "of another kind".to_owned()))),
+    }
+    if connections.is_none() {
+        return Err(ReadError::Summary);
     }
     let document: DocumentIn = serde_json::from_slice(json)?;
     let mut all = ReportTally::default();

@@ -47,7 +47,7 @@ impl Page<'_, '_> {
             if count > 0 {
                 let place = self.place(notice, count, first);
                 let more = match notice {
-                    Notice::ConnectionsOmitted => "; reasons are given for the others",
+                    Notice::ConnectionsOmitted => "; reasons and costs are those of the others",
                     _ => "",
                 };
                 self.note(&format!("{}{}{place}{more}", notice.text(), self.named(notice)))?;

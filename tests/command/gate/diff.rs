@@ -176,6 +176,10 @@ fn what_is_no_report_is_named() {
             err(&output)
         );
     }
+    let summary = run(&["analyze", "--summary", "--format", "json", SHARED]).stdout;
+    std::fs::write(&path, summary).expect("written");
+    let told = err(&run(&["diff", "-q", name, SHARED]));
+    assert!(told.contains("make it without --summary"), "{told}");
     let output = run(&["diff", "-q", SHARED, "missing.pcap"]);
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(run(&["diff", SHARED]).status.code(), Some(2));

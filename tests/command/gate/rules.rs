@@ -527,13 +527,18 @@ fn a_baseline_that_cannot_serve_is_named() {
     let path = folder.path().join("b.json");
     let name = path.to_str().expect("a UTF-8 path");
     let selected = run(&["analyze", "--format", "json", "--where", "outcome:resumed", QUICKSTART]).stdout;
+    let summary = run(&["analyze", "--format", "json", "--summary", QUICKSTART]).stdout;
     for (content, expected) in [
         (&b"{}"[..], "is a document 'of another kind'"),
         (b"[1", "is not a JSON report: "),
         (b"{\"schema\":\"reshake-check/1\"}", "is a document 'reshake-check/1'"),
         (
-            b"{\"schema\":\"reshake-report/1\"}",
+            b"{\"schema\":\"reshake-report/1\",\"connections\":[]}",
             "is not a JSON report: missing field",
+        ),
+        (
+            &summary,
+            "is a report without its connections: make it without --summary",
         ),
         (&selected, "shows selected connections only (outcome:resumed)"),
     ] {
