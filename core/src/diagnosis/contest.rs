@@ -187,7 +187,7 @@ fn entered(ground: &ServiceContext<'_>, claim: Claim, tried: u64) -> Standing {
 
 /// Enough servers in turn are excluded, and no session is known to have been honoured before what the table knows.
 fn never_in_numbers(ground: &ServiceContext<'_>, claim: &Claim) -> bool {
-    if ground.forgot_resumptions {
+    if ground.folded.may_have(|outcomes| outcomes.resumed) {
         return false;
     }
     let excluded = |servers| claim.kind == Kind::NeverIds && servers >= super::explanations::SERVERS;

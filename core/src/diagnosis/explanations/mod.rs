@@ -21,7 +21,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::attempts::{Attempts, Decision, OfferedCredential, ServicePart};
 use super::confidence::{Stratum, ln_chance, ln_least};
-use super::service::Takeover;
+use super::service::{Folded, Takeover};
 use crate::net::{FrameRef, Timestamp};
 use crate::session::{CredentialId, Mechanism};
 
@@ -42,10 +42,8 @@ pub struct ServiceContext<'a> {
     pub judged: Vec<u32>,
     /// The address changed hands.
     pub takeovers: &'a [Takeover],
-    /// Connections that resumed, or may have, are not in the table any more.
-    pub forgot_resumptions: bool,
-    /// Some that are not in the table any more did resume.
-    pub resumed_before: bool,
+    /// Its connections that are not in the table any more.
+    pub folded: Folded,
     by_address: bool,
 }
 
@@ -69,8 +67,7 @@ impl<'a> ServiceContext<'a> {
             part,
             judged,
             takeovers,
-            forgot_resumptions: false,
-            resumed_before: false,
+            folded: Folded::default(),
             by_address: addresses.len() < FEW_ADDRESSES,
         }
     }

@@ -22,7 +22,7 @@ const FRESH: i64 = 60_000_000_000;
 pub(super) fn claims(ground: &ServiceContext<'_>, all: &mut Vec<Claim>) {
     // Whatever resumed before it was only counted did so by something: where nothing resumes any more, by these, as far as anyone
     // knows.
-    if ground.resumed_before && ground.entries().all(|(_, entry)| entry.failed()) {
+    if ground.folded.outcomes.resumed > 0 && ground.entries().all(|(_, entry)| entry.failed()) {
         return;
     }
     let ids = claim(ground, Kind::NeverIds, |entry| {

@@ -272,7 +272,7 @@ fn refused_and_accepted_again_is_another_store() {
 
 #[test]
 fn nobody_honours_ids_until_one_is_honoured_and_numbers_say_how_sure() {
-    let never_after = |count: u32, accepted: bool, [forgot_resumptions, resumed_before]: [bool; 2]| {
+    let never_after = |count: u32, accepted: bool, folded: Folded| {
         let mut sketch = Sketch::default();
         let issue = place(sketch.silent(0, 0, |_| ()));
         for client in 0..count {
@@ -282,17 +282,22 @@ fn nobody_honours_ids_until_one_is_honoured_and_numbers_say_how_sure() {
         }
         let (table, part) = sketch.done();
         let mut ground = ServiceContext::of(&table, &part, &[]);
-        ground.forgot_resumptions = forgot_resumptions;
-        ground.resumed_before = resumed_before;
+        ground.folded = folded;
         level(&hold(&ground), Kind::NeverIds)
     };
-    let never = |count, accepted| never_after(count, accepted, [false; 2]);
+    let never = |count, accepted| never_after(count, accepted, Folded::default());
     assert_eq!(never(39, false), Some(Confidence::Possible));
     assert_eq!(never(40, false), Some(Confidence::Inferred));
     assert_eq!(never(60, true), None);
     // Something may have resumed before, of which nothing else is known any more; or it did.
-    assert_eq!(never_after(40, false, [true, false]), Some(Confidence::Possible));
-    assert_eq!(never_after(40, false, [true, true]), None);
+    let perhaps = Folded {
+        perhaps_more: true,
+        ..Folded::default()
+    };
+    assert_eq!(never_after(40, false, perhaps), Some(Confidence::Possible));
+    let mut resumed = Folded::default();
+    resumed.outcomes.resumed = 1;
+    assert_eq!(never_after(40, false, resumed), None);
     // Where tickets resume, it may have been by tickets.
     let mut sketch = Sketch::default();
     for client in 0..4 {
@@ -302,7 +307,7 @@ fn nobody_honours_ids_until_one_is_honoured_and_numbers_say_how_sure() {
     }
     let (table, part) = sketch.done();
     let mut ground = ServiceContext::of(&table, &part, &[]);
-    (ground.forgot_resumptions, ground.resumed_before) = (true, true);
+    ground.folded = resumed;
     assert_eq!(level(&hold(&ground), Kind::NeverIds), Some(Confidence::Possible));
 }
 

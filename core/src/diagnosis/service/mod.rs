@@ -347,8 +347,7 @@ impl ServiceAnalyses {
         let mut analysis = self.marks(service, members, endpoints, credential_store);
         analysis.folded = Folded::of(connection_store, service);
         let mut ground = ServiceContext::of(&self.attempts, part, &analysis.takeovers);
-        ground.forgot_resumptions = analysis.folded.may_have(|outcomes| outcomes.resumed);
-        ground.resumed_before = analysis.folded.outcomes.resumed > 0;
+        ground.folded = analysis.folded;
         analysis.standing = contest::hold(&ground);
         contest::mark(&mut self.attempts, &analysis.standing);
         let own = own_members(service, members, endpoints);
