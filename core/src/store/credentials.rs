@@ -72,9 +72,7 @@ impl CredentialStore {
     /// The session ID with these bytes, if it was seen before.
     #[must_use]
     pub fn find_session_id(&self, transport: TransportKind, id: &[u8]) -> Option<CredentialId> {
-        let mut first = [0; CredentialFingerprint::HEAD];
-        first.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
-        let known = self.session_ids.contains(&prefix(&first));
+        let known = self.session_ids.contains(&prefix(id));
         known
             .then(|| self.find(transport, Mechanism::SessionId, &CredentialFingerprint::of(id)))
             .flatten()
@@ -86,9 +84,7 @@ impl CredentialStore {
         if self.forgotten == 0 {
             return false;
         }
-        let mut first = [0; CredentialFingerprint::HEAD];
-        first.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
-        let first = prefix(&first);
+        let first = prefix(id);
         let was_seen = self.session_ids.contains(&first) || self.former_session_ids.contains(&first);
         was_seen && self.find_session_id(transport, id).is_none()
     }
@@ -350,8 +346,11 @@ impl CredentialStore {
     }
 }
 
-fn prefix(head: &[u8; CredentialFingerprint::HEAD]) -> u64 {
-    head.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+/// The first eight bytes, with zeros behind those of a shorter ID, as in [`CredentialFingerprint::head`].
+fn prefix(id: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    first.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+    u64::from_be_bytes(first)
 }
 
 #[cfg(test)]
