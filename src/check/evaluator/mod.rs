@@ -282,7 +282,10 @@ impl RuleEvaluator {
         if !self.names.contains(&name) {
             self.names.push(name);
         }
-        self.proofs.judged(member.id, primary);
+        // It may have been a reason of what the baseline only counted.
+        if ground.baseline.is_none_or(|baseline| baseline.only_counted == 0) {
+            self.proofs.judged(member.id, primary);
+        }
     }
 
     fn see_early_data(&mut self, member: &Member<'_>, ground: &Ground<'_>, rule: EarlyDataRule) {
@@ -357,22 +360,7 @@ impl RuleEvaluator {
         } else {
             (holds, found)
         };
-        // What is new here may have been a reason of theirs.
-        let unknown = ground.baseline.map_or(0, |baseline| baseline.only_counted);
-        let may_be_old = !holds && unknown > 0 && matches!(self.rule.demand, Requirement::NoNewReason(_));
-        let found = if may_be_old {
-            let were = counted(unknown, "connection was", "connections were");
-            Measured::Nothing(format!(
-                "of the baseline {were} only counted: nothing is known to be new"
-            ))
-        } else {
-            found
-        };
-        let (proofs, proof_count) = if holds || may_be_old {
-            (Vec::new(), 0)
-        } else {
-            self.proofs.take()
-        };
+        let (proofs, proof_count) = if holds { (Vec::new(), 0) } else { self.proofs.take() };
         Verdict {
             rule: self.rule,
             area: self.area,
@@ -427,7 +415,14 @@ impl RuleEvaluator {
             Requirement::EarlyData(EarlyDataRule::Require) => weigh_names(Polarity::Require, of_all(self.met)),
             Requirement::EarlyData(_) => self.weigh_visible("no ClientHello is visible"),
             Requirement::AllowVersion(_) => self.weigh_visible("no negotiated version is visible"),
-            Requirement::NoNewReason(_) => (self.names.is_empty(), Measured::Names(std::mem::take(&mut self.names))),
+            Requirement::NoNewReason(_) => match ground.baseline.map_or(0, |baseline| baseline.only_counted) {
+                count if count > 0 && !self.names.is_empty() => {
+                    let were = counted(count, "connection was", "connections were");
+                    let why = format!("of the baseline {were} only counted: nothing is known to be new");
+                    (false, Measured::Nothing(why))
+                }
+                _ => (self.names.is_empty(), Measured::Names(std::mem::take(&mut self.names))),
+            },
         }
     }
 
