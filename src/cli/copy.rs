@@ -191,12 +191,12 @@ fn wanted(arguments: &Extract, report: &Report<'_>) -> Option<BTreeSet<Connectio
         [one] => Some(BTreeSet::from([*one])),
         [] if arguments.session => find(name, report).map(|found| lives(vec![found])),
         [] => {
-            let (which, counted) = match report.only_counted() {
+            let (which, folded) = match report.only_counted() {
                 0 => ("of this capture", String::new()),
                 count => ("that was kept", format!("{}; ", only_counted(count))),
             };
             complain(&format!(
-                "no connection {which} has an id that begins with '{name}'; {counted}'reshake analyze --all' shows the ids, and \
+                "no connection {which} has an id that begins with '{name}'; {folded}'reshake analyze --all' shows the ids, and \
                  --session takes what 'reshake session' takes"
             ));
             None

@@ -39,14 +39,14 @@ pub fn write(answer: &WhatIf, selection: Option<&str>, out: &mut dyn Write) -> i
         )?;
     }
     if census.reconnects == 0 {
-        let shown = if answer.only_counted > 0 {
-            "what was kept of this capture"
+        let none = if answer.only_counted > 0 {
+            "of what was kept, no client"
         } else {
-            "this capture"
+            "no client"
         };
         writeln!(
             out,
-            "no client came back with what {shown} shows it was given: nothing to replay"
+            "{none} came back with what this capture shows it was given: nothing to replay"
         )?;
     } else if let [one] = answer.expected.as_slice() {
         single(answer, &one.expectation, &one.bill, out)?;
